@@ -1,0 +1,3 @@
+"""routerd: one local daemon in front of every LLM provider."""
+
+__version__ = "0.1.0"

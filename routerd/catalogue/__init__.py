@@ -1,0 +1,1 @@
+"""What is known about providers and models without asking anybody: data, and the code that reads it."""

@@ -1,0 +1,1 @@
+"""The configuration as written (schema, load) and as run (runtime)."""

@@ -1,0 +1,132 @@
+"""The schema, the example and the documentation tell of the same keys."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+import pytest
+
+from routerd.catalogue.schema import Price
+from routerd.config import walk
+from routerd.config.faults import Faults
+from routerd.config.load import load
+from routerd.config.schema import Config, Provider, Routing, Server, SpendLog, Timeout
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "routerd.example.toml"
+DOCS = ROOT / "docs" / "config.md"
+NAMED = {"providers": "NAME", "providers.NAME.models": "MODEL", "models": "NAME", "keys": "NAME"}
+"""What docs/config.md calls the names that are the user's own."""
+REQUIRED = {"prompt": 1, "completion": 1}
+"""What a price cannot do without."""
+
+
+def keys(kind: type[msgspec.Struct], table: str = "") -> Iterator[tuple[type[msgspec.Struct], str, str]]:
+    """Every key of the schema: its struct, its table as the documentation writes it, its name."""
+    for field in msgspec.structs.fields(kind):
+        path = f"{table}.{field.name}" if table else field.name
+        inner = struct_of(get_type_hints(kind, include_extras=True)[field.name])
+        if inner is None or field.name == "price":
+            yield kind, table, field.name
+        if inner is not None:
+            yield from keys(inner, f"{path}.{NAMED[path]}" if path in NAMED else path)
+
+
+def struct_of(hint: Any) -> type[msgspec.Struct] | None:
+    """The struct that a table holds, or a table of tables."""
+    if get_origin(hint) is Annotated:
+        return None
+    if get_origin(hint) in {Union, types.UnionType, dict}:
+        return next((found for part in get_args(hint) if (found := struct_of(part))), None)
+    return hint if isinstance(hint, type) and issubclass(hint, msgspec.Struct) else None
+
+
+OWNERS = list(keys(Config))
+KEYS = [(table, name) for _, table, name in OWNERS]
+
+
+def sections() -> dict[str, str]:
+    """Each table's part of the documentation."""
+    parts = re.split(r"^#+ \[(.+)\]$", DOCS.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def test_the_walk_over_the_schema_finds_keys_at_every_depth() -> None:
+    assert ("server", "listen") in KEYS
+    assert ("providers.NAME.timeout", "idle") in KEYS
+    assert ("providers.NAME.models.MODEL.price", "cache_read") in KEYS
+
+
+@pytest.mark.parametrize(("table", "name"), KEYS, ids=str)
+def test_every_key_is_documented_in_its_own_table(table: str, name: str) -> None:
+    assert f"| `{name}` | " in sections()[table]
+
+
+def test_the_documentation_tells_of_no_other_key() -> None:
+    told = {
+        (table, row) for table, text in sections().items() for row in re.findall(r"^\| `(\w+)` \| ", text, re.MULTILINE)
+    }
+    assert told == set(KEYS)
+
+
+@pytest.mark.parametrize(("table", "name"), KEYS, ids=str)
+def test_every_key_is_in_the_example(table: str, name: str) -> None:
+    rows = EXAMPLE.read_text(encoding="utf-8").split("\n")
+    assert any(re.match(rf"(# )?{name} = |\[.*\.{name}\]", row) for row in rows)
+
+
+def test_the_example_loads_as_it_stands_and_warns_of_nothing() -> None:
+    assert load(EXAMPLE).warnings == ()
+
+
+def test_the_example_shows_the_defaults() -> None:
+    config = load(EXAMPLE).config
+    assert config.server == Server()
+    assert config.spend_log == SpendLog()
+    assert config.routing == Routing()
+    assert config.auth == Config().auth
+    assert config.providers["lab"].timeout == Timeout()
+    assert config.providers["lab"].dialect == Provider().dialect
+
+
+def test_the_example_loads_with_its_commented_keys_too(tmp_path: Path) -> None:
+    (tmp_path / "corp.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    text = re.sub(r"^# (?=\w+ = |\[keys)", "", EXAMPLE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    (tmp_path / "routerd.toml").write_text(text)
+    config = load(tmp_path / "routerd.toml").config
+    assert config.keys["laptop"].environment == "dev"
+    assert config.providers["lab"].proxy == "http://proxy.example.com:3128"
+    assert config.providers["lab"].ca_file == str(tmp_path / "corp.pem")
+
+
+def documented() -> dict[tuple[str, str], str]:
+    """The cell "default" of every key."""
+    return {
+        (table, row[0]): row[1]
+        for table, text in sections().items()
+        for row in re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \|", text, re.MULTILINE)
+    }
+
+
+@pytest.mark.parametrize(("kind", "table", "name"), OWNERS, ids=str)
+def test_the_documented_default_is_the_default(kind: type[msgspec.Struct], table: str, name: str) -> None:
+    """Read as the file would be; a default that is words is None, or empty."""
+    cell = documented()[table, name]
+    field = next(field for field in msgspec.structs.fields(kind) if field.name == name)
+    default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+    if cell == "required":
+        assert field.required
+    elif cell.startswith("`"):
+        faults = Faults("docs", index={})
+        others = {other: REQUIRED[other] for other in REQUIRED if kind is Price}
+        built = walk.build(kind, {**others, **tomllib.loads(f"{name} = {cell.strip('`')}")}, faults)
+        assert faults.report() == ()
+        assert getattr(built, name) == default
+    else:
+        assert default is None
