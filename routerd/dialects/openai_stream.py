@@ -1,0 +1,188 @@
+"""A tap on a stream of chat chunks: it reads what accounting and fallback need, and touches one event only.
+
+Every event that a client is waiting for goes through `StreamTap.feed`, so what is plain must stay cheap: a few
+substring searches over the block, no decoding. JSON writes a quote inside text as backslash and quote, so the bytes
+`"usage"` can only be a member's name or a whole string; an event is decoded before anything is believed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from routerd.dialects.openai_answer import Amendment, amended, text_of, usage_of
+from routerd.dialects.openai_error import ProviderError, in_band_error
+from routerd.usage import Usage
+from routerd.wire.jsonsplice import Document
+from routerd.wire.sse import Framer, fields, split
+
+_TELLING = re.compile(rb'"(?:usage|error|finish_reason)"\s*+:\s*+[^n\s]')
+"""A member that says something. OpenAI sends `"usage":null` and `"finish_reason":null` in every chunk: those do not.
+
+One search costs less than one for each name (0.7 us against 1.5 us on a chunk of 330 bytes)."""
+
+_DATA_LINE = re.compile(rb"(?:^|(?<=[\r\n]))data:([^\r\n]*)")
+
+
+class StreamTap:
+    """One stream on its way from a provider to a client. `feed` gives what may go to the client now.
+
+    `amend` is asked what to add whenever an event carries usage; `hide_usage` drops the event that holds usage and no
+    choices, because routerd asked for it and the client did not.
+    """
+
+    __slots__ = (
+        "_amend",
+        "_framer",
+        "_hide_usage",
+        "done",
+        "error",
+        "events",
+        "finish_reason",
+        "model",
+        "native_finish_reason",
+        "output",
+        "upstream_id",
+        "usage",
+    )
+
+    def __init__(self, *, amend: Callable[[Usage], Amendment], hide_usage: bool) -> None:
+        self._amend = amend
+        self._hide_usage = hide_usage
+        self._framer = Framer()
+        self.output = False
+        """The first output was seen: content, reasoning, a tool call, a finish reason. No fallback after that."""
+        self.finish_reason: str | None = None
+        self.native_finish_reason: str | None = None
+        self.done = False
+        """`[DONE]` was seen."""
+        self.usage: Usage | None = None
+        """The last that was seen: some providers repeat it, growing, in every chunk."""
+        self.upstream_id: str | None = None
+        self.model: str | None = None
+        """The model as the provider names it."""
+        self.error: ProviderError | None = None
+        """An error that came inside the stream, the first one."""
+        self.events = 0
+        """Data events since output began, for an estimate where the provider never counts."""
+
+    @property
+    def whole(self) -> bool:
+        """The stream came to its own end: a finish reason or `[DONE]`, and no error."""
+        return (self.finish_reason is not None or self.done) and self.error is None
+
+    def feed(self, data: bytes) -> bytes:
+        """The complete events up to `data`, byte-identical but for the one that carries usage. Never raises."""
+        framer = self._framer
+        torn = framer.overflow
+        block = framer.feed(data)
+        if self.output:
+            events = _plain_events(block)
+            if events >= 0:
+                self.events += events
+                return block
+        return self._read(block, torn=torn)
+
+    def close(self) -> bytes:
+        """The incomplete tail as it is, once the provider has no more to send.
+
+        It is read like an event: a provider that ends without a last blank line still counted its tokens.
+        """
+        tail = self._framer.close()
+        if not tail:
+            return tail
+        return tail if self._event(tail) else b""
+
+    def _read(self, block: bytes, *, torn: bool) -> bytes:
+        """The block event by event. `torn`: it begins inside one that outgrew the frame."""
+        if self._framer.overflow:
+            self.output = True  # an event of that size is content, and it is not held back
+        events = split(block)
+        if torn and events and not block.startswith((b"\n", b"\r")):
+            # The rest of a line is no line: text of a model that looks like a field must not be read as one.
+            return events[0] + b"".join([self._event(event) for event in events[1:]])
+        return b"".join([self._event(event) for event in events])
+
+    def _event(self, event: bytes) -> bytes:
+        """One event: note what it says, return what the client gets of it."""
+        name, data = fields(event)
+        if data is None:
+            return event
+        if data.strip() == b"[DONE]":
+            self.done = True
+            return event
+        message = _decoded(data)
+        failed = name == b"error" or (isinstance(message, dict) and bool(message.get("error")))
+        if failed and self.error is None:
+            self.error = in_band_error(data)
+        if not isinstance(message, dict):
+            return event
+        self._note(message, failed=failed)
+        usage = usage_of(message)
+        if usage is None:
+            return event
+        self.usage = usage
+        if self._hide_usage and message.get("choices") == [] and not failed:
+            return b""
+        return _with(event, self._amend(usage))
+
+    def _note(self, message: Mapping[str, Any], *, failed: bool) -> None:
+        self.upstream_id = self.upstream_id or text_of(message.get("id"))
+        self.model = self.model or text_of(message.get("model"))
+        choices = message.get("choices")
+        choices = [c for c in choices if isinstance(c, dict)] if isinstance(choices, list) else []
+        for choice in choices:
+            finish = text_of(choice.get("finish_reason"))
+            self.finish_reason = self.finish_reason or finish
+            self.native_finish_reason = self.native_finish_reason or text_of(choice.get("native_finish_reason"))
+            # OpenRouter ends a failed stream with a finish reason "error" beside the error: that is no output.
+            if _has_output(choice) or (finish and not failed):
+                self.output = True
+        if self.output and choices:
+            self.events += 1
+
+
+def _plain_events(block: bytes) -> int:
+    """The data events of a block where none can carry usage, a finish reason, an error or `[DONE]`; else -1."""
+    if _TELLING.search(block):
+        return -1
+    if block.startswith((b"data: {", b"data:{")) and block.find(b"\n") == len(block) - 2:
+        return 1  # one line of JSON: no event name, no [DONE]
+    if block.find(b"[DONE]") >= 0 or block.find(b"event:") >= 0:
+        return -1
+    return block.count(b"\ndata:") + block.startswith(b"data:")
+
+
+def _decoded(data: bytes) -> Any:  # noqa: ANN401  # JSON is of any type
+    try:
+        return msgspec.json.decode(data)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _has_output(choice: Mapping[str, Any]) -> bool:
+    """A choice holds something a client would show or act on; members we do not know count, empty ones do not.
+
+    `message` instead of `delta` is Perplexity's, `text` that of completions.
+    """
+    for key in ("delta", "message"):
+        part = choice.get(key)
+        if isinstance(part, dict) and any(value for name, value in part.items() if name not in ("role", "index")):
+            return True
+    return bool(choice.get("text"))
+
+
+def _with(event: bytes, amendment: Amendment) -> bytes:
+    """The event with the amendment in its data, or as it is where its data stands on several lines."""
+    lines = list(_DATA_LINE.finditer(event))
+    if len(lines) != 1:
+        return event
+    line = lines[0]
+    try:
+        data = amended(Document.parse(line[1]), usage=amendment.usage, top=amendment.top)
+    except ValueError:
+        return event
+    return event[: line.start(1)] + data + event[line.end(1) :]

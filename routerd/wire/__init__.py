@@ -1,0 +1,1 @@
+"""Bytes to events and back: pure, no I/O, no knowledge of any provider."""
