@@ -1,0 +1,29 @@
+"""Mask: takes every secret that we know out of a text before somebody reads it (logs, errors, `raw`)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from routerd.secret_values import Secret
+
+SHORTEST = 6
+"""Characters; a shorter "secret" (`none`, `x`) would black out ordinary words."""
+
+
+class Mask:
+    """Call it with a text. Its repr shows nothing of what it looks for."""
+
+    __slots__ = ("_pattern",)
+
+    def __init__(self, secrets: Iterable[Secret]) -> None:
+        values = sorted({value for value in (secret.reveal() for secret in secrets) if len(value) >= SHORTEST})
+        self._pattern = re.compile("|".join(map(re.escape, reversed(values)))) if values else None
+
+    def __call__(self, text: str) -> str:
+        """Return the text with every known secret replaced by `[masked]`."""
+        return text if self._pattern is None else self._pattern.sub("[masked]", text)
+
+    def __repr__(self) -> str:
+        """Nothing of what it looks for."""
+        return "Mask(...)"
