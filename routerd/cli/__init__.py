@@ -1,0 +1,1 @@
+"""The `routerd` command; a subcommand's module is imported only when it runs."""
