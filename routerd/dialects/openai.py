@@ -22,6 +22,8 @@ from routerd.dialects.openai_answer import (
     usage_of,
 )
 from routerd.dialects.openai_error import ProviderError, decode_error, in_band_error
+from routerd.dialects.openai_plain import PlainRequest
+from routerd.dialects.openai_plain import request as plain_request
 from routerd.dialects.openai_stream import StreamTap
 from routerd.errors import InvalidRequest
 from routerd.wire.jsonsplice import Document, DuplicateKey
@@ -56,7 +58,7 @@ _OPENROUTER = frozenset((*ROUTER_ONLY, *WITH_EFFECT))
 class ChatRequest(msgspec.Struct, frozen=True):
     """A chat request as the client sent it, with the members that routing needs."""
 
-    document: Document
+    raw: bytes
     model: str
     """What the client asked for; the first of `models` where it named no single one."""
     models: tuple[str, ...] = ()
@@ -70,6 +72,8 @@ class ChatRequest(msgspec.Struct, frozen=True):
     """The raw `provider` object."""
     session_id: str | None = None
     user: str | None = None
+    plain: PlainRequest | None = None
+    """Where the model stands, if nothing else is to be changed."""
 
     @property
     def wanted(self) -> tuple[str, ...]:
@@ -86,6 +90,21 @@ class Encoded(msgspec.Struct, frozen=True):
 
 def read(body: bytes) -> ChatRequest:
     """The request in `body`. Raises errors.InvalidRequest, whose message says which member and what is expected."""
+    plain = plain_request(body)
+    if plain is not None:
+        return ChatRequest(
+            raw=body,
+            model=plain.model,
+            stream=plain.stream,
+            asked_usage=plain.asked_usage,
+            user=plain.user,
+            plain=plain,
+        )
+    return read_any(body)
+
+
+def read_any(body: bytes) -> ChatRequest:
+    """The same the long way, whatever is in the body."""
     document = _document(body)
     models = _models(document)
     preferences = document.get("provider") if document.kind("provider") == "object" else None
@@ -97,7 +116,7 @@ def read(body: bytes) -> ChatRequest:
     if document.kind("stream") not in {None, "null", "boolean"}:
         raise _expected(document, "stream", "true or false")
     return ChatRequest(
-        document=document,
+        raw=body,
         model=model,
         models=models,
         stream=document.value("stream") is True,
@@ -115,7 +134,9 @@ def encode(request: ChatRequest, *, model: str, ask_usage: bool, to_openrouter: 
     `ask_usage` is False where a provider refuses `stream_options`; a client's own then passes all the same.
     `to_openrouter` leaves OpenRouter's members in.
     """
-    document = request.document
+    if request.plain is not None:
+        return Encoded(body=_encoded_plain(request.raw, request.plain, model=model, ask_usage=ask_usage))
+    document = Document.parse(request.raw)
     changes: dict[str, bytes] = {"model": msgspec.json.encode(model)}
     if document.value("model") == model:
         del changes["model"]  # however it is spelled
@@ -133,6 +154,14 @@ def encode(request: ChatRequest, *, model: str, ask_usage: bool, to_openrouter: 
     if request.stream and ask_usage and (options := _with_usage(document)):
         changes["stream_options"] = options
     return Encoded(body=document.edit(set=changes, remove=removed), dropped=tuple(dropped))
+
+
+def _encoded_plain(raw: bytes, plain: PlainRequest, *, model: str, ask_usage: bool) -> bytes:
+    """The same for a plain request: its model, and `stream_options` where it has none."""
+    name = msgspec.json.encode(model)
+    if not plain.stream or not ask_usage or plain.asked_usage:
+        return raw if model == plain.model else raw[: plain.start] + name + raw[plain.end :]
+    return b'%b%b%b,"stream_options":{"include_usage":true}}' % (raw[: plain.start], name, raw[plain.end : -1])
 
 
 def _document(body: bytes) -> Document:

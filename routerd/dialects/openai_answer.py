@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from routerd.dialects.openai_error import ProviderError, in_band_error
+from routerd.dialects.openai_plain import answer as plain_answer
 from routerd.usage import Usage
 from routerd.wire.jsonsplice import Document
 
@@ -40,6 +41,10 @@ class Answer(msgspec.Struct, frozen=True):
     native_finish_reason: str | None = None
     upstream_id: str | None = None
     model: str | None = None
+    ends: tuple[int, int] | None = None
+    """Offsets behind the last value of `usage` and of all, where the body is a plain one (openai_plain.py)."""
+    fingerprint: bool = False
+    """Such a body has `system_fingerprint`."""
 
 
 class _Choice(msgspec.Struct):
@@ -55,6 +60,22 @@ def read_answer(body: bytes) -> Answer | ProviderError:
 
     Raises ProviderAnswerInvalid when the body is no JSON object or has neither choices nor an error.
     """
+    plain = plain_answer(body)
+    if plain is not None:
+        return Answer(
+            plain.usage,
+            plain.finish_reason,
+            plain.native_finish_reason,
+            plain.upstream_id,
+            plain.model,
+            (plain.usage_end, plain.end),
+            plain.fingerprint,
+        )
+    return read_any_answer(body)
+
+
+def read_any_answer(body: bytes) -> Answer | ProviderError:
+    """The same the long way, whatever the provider's words for usage are."""
     try:
         members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     except (ValueError, RecursionError) as error:
@@ -77,19 +98,28 @@ def read_answer(body: bytes) -> Answer | ProviderError:
     )
 
 
-def amend_answer(body: bytes, amendment: Amendment, *, fingerprint: bool) -> bytes:
+def amend_answer(body: bytes, amendment: Amendment, *, fingerprint: bool, answer: Answer | None = None) -> bytes:
     """The answer with the amendment's members in it and every other byte as it came.
 
     `fingerprint` adds `"system_fingerprint":null` where it is missing: OpenRouter's SDKs insist on the member. A body
-    that cannot be amended safely (not an object, a key twice) is returned as it is.
+    that cannot be amended safely (not an object, a key twice) is returned as it is. `answer`, as `read_answer` made it
+    of the body, spares a plain one the walk over its members.
     """
-    top = dict(amendment.top)
-    if fingerprint:
-        top["system_fingerprint"] = b"null"
+    top: Mapping[str, bytes] = amendment.top
+    if fingerprint and not (answer and answer.fingerprint):
+        top = {**top, "system_fingerprint": b"null"}
+    if answer is not None and answer.ends is not None and amendment.usage and top:
+        inner, outer = answer.ends
+        counted, beside = _members(amendment.usage), _members(top)
+        return b"%b,%b%b,%b%b" % (body[:inner], counted, body[inner:outer], beside, body[outer:])
     try:
         return amended(Document.parse(body), usage=amendment.usage, top=top)
     except ValueError:
         return body
+
+
+def _members(raw: Mapping[str, bytes]) -> bytes:
+    return b",".join([b'"%b":%b' % (key.encode(), value) for key, value in raw.items()])
 
 
 def amended(document: Document, *, usage: Mapping[str, bytes], top: Mapping[str, bytes]) -> bytes:
