@@ -12,6 +12,7 @@ from routerd.dialects.openai_error import ProviderError, in_band_error
 from routerd.dialects.openai_plain import answer as plain_answer
 from routerd.usage import Usage
 from routerd.wire.jsonsplice import Document
+from routerd.wire.lenient import readable
 
 _ABSURD = 10**12
 """More tokens, or more picodollars times a million, than any request ever had: the figure is garbage."""
@@ -77,7 +78,7 @@ def read_answer(body: bytes) -> Answer | ProviderError:
 def read_any_answer(body: bytes) -> Answer | ProviderError:
     """The same the long way, whatever the provider's words for usage are."""
     try:
-        members = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+        members = msgspec.json.decode(readable(body), type=dict[str, msgspec.Raw])
     except (ValueError, RecursionError) as error:
         raise ProviderAnswerInvalid("the body is not a JSON object") from error
     choices = _choices(members.get("choices"))

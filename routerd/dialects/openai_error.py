@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from routerd.wire.lenient import decoded
+
 RAW_LIMIT = 16 << 10
 """Bytes of a provider's own error that are kept for the client and the log; the longest recorded is under 3 KiB."""
 
@@ -63,7 +65,7 @@ class ProviderError(msgspec.Struct, frozen=True):
 
 def decode_error(status: int, body: bytes) -> ProviderError:
     """The error in a body that came with an HTTP status of 400 or more. Never raises."""
-    message, code = _read(_decoded(body))
+    message, code = _read(decoded(body))
     return ProviderError(status=status, message=message or _reason(status), code=code, raw=_text(body))
 
 
@@ -72,17 +74,10 @@ def in_band_error(body: bytes) -> ProviderError:
 
     Never raises.
     """
-    said = _decoded(body)
+    said = decoded(body)
     message, code = _read(said)
     status = _in_band_status(said)
     return ProviderError(status=status, message=message or _reason(status), code=code, raw=_text(body))
-
-
-def _decoded(body: bytes) -> Any:  # noqa: ANN401  # JSON is of any type
-    try:
-        return msgspec.json.decode(body)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _text(body: bytes) -> str:

@@ -11,12 +11,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import msgspec
-
 from routerd.dialects.openai_answer import Amendment, amended, text_of, usage_of
 from routerd.dialects.openai_error import ProviderError, in_band_error
 from routerd.usage import Usage
 from routerd.wire.jsonsplice import Document
+from routerd.wire.lenient import decoded
 from routerd.wire.sse import Framer, fields, split
 
 _TELLING = re.compile(rb'"(?:usage|error|finish_reason)"\s*+:\s*+[^n\s]')
@@ -114,7 +113,7 @@ class StreamTap:
         if data.strip() == b"[DONE]":
             self.done = True
             return event
-        message = _decoded(data)
+        message = decoded(data)
         failed = name == b"error" or (isinstance(message, dict) and bool(message.get("error")))
         if failed and self.error is None:
             self.error = in_band_error(data)
@@ -154,13 +153,6 @@ def _plain_events(block: bytes) -> int:
     if block.find(b"[DONE]") >= 0 or block.find(b"event:") >= 0:
         return -1
     return block.count(b"\ndata:") + block.startswith(b"data:")
-
-
-def _decoded(data: bytes) -> Any:  # noqa: ANN401  # JSON is of any type
-    try:
-        return msgspec.json.decode(data)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _has_output(choice: Mapping[str, Any]) -> bool:

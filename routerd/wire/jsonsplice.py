@@ -15,6 +15,8 @@ from typing import Any, Self
 
 import msgspec
 
+from routerd.wire.lenient import decoded, readable
+
 _SPACE = rb"[ \t\n\r]*+"
 _START = re.compile(_SPACE + rb"\{")
 _STEP = re.compile(_SPACE + b",?+" + _SPACE + rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"' + _SPACE + b":" + _SPACE)
@@ -53,8 +55,15 @@ class Document:
         Raises ValueError when it is not UTF-8, not JSON, not an object, nested too deeply, or followed by more;
         DuplicateKey when a top-level key stands twice.
         """
+        text = raw
         try:
-            values = _MEMBERS.decode(raw)
+            try:
+                values = _MEMBERS.decode(raw)
+            except msgspec.DecodeError:
+                text = readable(raw)
+                if text is raw:
+                    raise
+                values = _MEMBERS.decode(text)
         except msgspec.ValidationError as error:
             raise ValueError("not a JSON object") from error
         except RecursionError as error:
@@ -63,7 +72,7 @@ class Document:
             raw.decode()  # msgspec steps over strings in raw values without looking at their encoding
         start = _START.match(raw)
         opened = start.end() if start else 0
-        return cls(raw, opened=opened, members=_walk(raw, opened, values))
+        return cls(raw, opened=opened, members=_walk(text, opened, values))
 
     def __contains__(self, key: str) -> bool:
         """Whether there is a top-level member of that name."""
@@ -92,10 +101,7 @@ class Document:
         span = self._members.get(key)
         if span is None:
             return None
-        try:
-            return msgspec.json.decode(self.raw[span[1] : span[2]])
-        except (ValueError, RecursionError):
-            return None
+        return decoded(self.raw[span[1] : span[2]])
 
     def child(self, key: str) -> Document | None:
         """A member that is an object as its own document, None when it is missing or something else.
