@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 
@@ -17,7 +18,8 @@ class Mask:
     __slots__ = ("_pattern",)
 
     def __init__(self, secrets: Iterable[Secret]) -> None:
-        values = sorted({value for value in (secret.reveal() for secret in secrets) if len(value) >= SHORTEST})
+        known = [value for value in (secret.reveal() for secret in secrets) if len(value) >= SHORTEST]
+        values = sorted({form for value in known for form in _forms(value)})
         self._pattern = re.compile("|".join(map(re.escape, reversed(values)))) if values else None
 
     def __call__(self, text: str) -> str:
@@ -27,3 +29,9 @@ class Mask:
     def __repr__(self) -> str:
         """Nothing of what it looks for."""
         return "Mask(...)"
+
+
+def _forms(value: str) -> set[str]:
+    """How a value may stand in a text: as it is, inside JSON, inside a repr. They differ by quotes and backslashes."""
+    doubled = value.replace("\\", "\\\\")
+    return {value, json.dumps(value)[1:-1], doubled, doubled.replace("'", "\\'")}

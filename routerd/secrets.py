@@ -8,9 +8,7 @@ left behind. The only module that imports `keyring`, and only when a keyring is 
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -32,6 +30,7 @@ from routerd.secret_sources import (
     parse,
 )
 from routerd.secret_values import MAX_BYTES, Outcome, Secret, Unanswered, clean
+from routerd.threads import on_thread
 
 if TYPE_CHECKING:
     from keyring.backend import KeyringBackend
@@ -52,7 +51,6 @@ __all__ = [
     "default_sources",
     "delete",
     "describe",
-    "on_thread",
     "parse",
     "read_all",
     "store",
@@ -212,7 +210,7 @@ def _fault(provider: str, tried: Mapping[Source, Outcome]) -> str:
 
 async def _ask_group(name: str, sources: Sequence[Source], *, limit: float) -> dict[Source, Outcome]:
     """What sources of one kind answer, asked one after the other in one daemon thread."""
-    futures = on_thread(name, [_reading(source) for source in sources])
+    futures = on_thread(f"secrets-{name}", [_reading(source) for source in sources])
     waiting = {source: asyncio.wrap_future(future) for source, future in zip(sources, futures, strict=True)}
     try:
         await asyncio.wait(waiting.values(), timeout=limit)
@@ -223,26 +221,9 @@ async def _ask_group(name: str, sources: Sequence[Source], *, limit: float) -> d
             answer.cancel()
 
 
-def on_thread(name: str, jobs: Sequence[Callable[[], T]]) -> list[Future[T]]:
-    """Run `jobs` in order in one daemon thread, which a process that exits does not wait for."""
-    futures: list[Future[T]] = [Future() for _ in jobs]
-
-    def work() -> None:
-        for job, future in zip(jobs, futures, strict=True):
-            if not future.set_running_or_notify_cancel():
-                return
-            try:
-                future.set_result(job())
-            except BaseException as error:  # noqa: BLE001  # it is raised again where the result is taken
-                future.set_exception(error)
-
-    threading.Thread(target=work, name=f"secrets-{name}", daemon=True).start()
-    return futures
-
-
 def _on_keyring(label: str, job: Callable[[], T], *, timeout: float) -> T:
     """Run one keyring call under the time limit; every failure becomes SecretError."""
-    (future,) = on_thread("keyring", [job])
+    (future,) = on_thread("secrets-keyring", [job])
     try:
         return future.result(timeout)
     except TimeoutError:

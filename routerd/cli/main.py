@@ -43,6 +43,7 @@ COMMANDS = {
     "tail": Command("show each request as it ends", "routerd.cli.tail"),
     "status": Command("show what the running daemon is doing", "routerd.cli.status"),
     "reload": Command("make the running daemon read its configuration again", "routerd.cli.reload"),
+    "service": Command("let systemd or launchd run the daemon", "routerd.cli.service"),
 }
 FOOT = "`routerd COMMAND --help` says more. New here? `routerd demo`, then `routerd init`."
 CONFIG_HELP = "the configuration file (default: $ROUTERD_CONFIG, the user's, /etc/routerd/routerd.toml)"

@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 import msgspec
 
-from routerd.secrets import on_thread
+from routerd.threads import on_thread
 
 T = TypeVar("T")
 

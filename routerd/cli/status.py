@@ -61,7 +61,20 @@ class SpendLog(msgspec.Struct, frozen=True):
     errors: int = 0
     waiting: int = 0
     """Records that could not be written yet and are kept in memory."""
+    on_error: str = "refuse"
+    unrecorded: int = 0
+    """Records that could not be written when their request ended."""
+    lost: int = 0
+    """Those of them that could not even be kept."""
     last_error: str | None = None
+
+
+class Journal(msgspec.Struct, frozen=True):
+    """The requests that a crash would turn into `interrupted` records, and those (`unjournalled`) that it would not."""
+
+    open: int = 0
+    slots: int = 0
+    unjournalled: int = 0
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -78,6 +91,7 @@ class Status(msgspec.Struct, frozen=True):
     last_reload: Reload | None = None
     requests: Requests = Requests()
     connections: int = 0
+    journal: Journal | None = None
     pool: list[Pool] = []
     endpoints: list[Endpoint] = []
     memory_mb: float | None = None
@@ -125,6 +139,7 @@ def _summary(status: Status) -> list[tuple[str, object]]:
         ("clients", f"{show.plural(status.connections, 'connection')}, {show.plural(status.keys, 'key')}"),
         ("requests", _requests(status.requests)),
         ("spend log", _spend_log(status.spend_log)),
+        *([("journal", _journal(status.journal))] if status.journal is not None else []),
     ]
 
 
@@ -145,10 +160,20 @@ def _requests(requests: Requests) -> str:
 
 def _spend_log(log: SpendLog) -> object:
     written = f"{show.plural(log.records, 'record')}, {show.size(log.bytes)}"
+    if log.lost:
+        written += f", {log.lost:,} lost"
     if log.last_error or log.waiting:
         fault = f"{show.plural(log.errors, 'error')}, {log.waiting:,} waiting: {log.last_error}"
-        return Styled(f"{log.dir}: {written}, {fault}", "red")
+        policy = "requests pass unrecorded" if log.on_error == "continue" else "new requests are refused"
+        return Styled(f"{log.dir}: {written}, {fault}" + (f"; {policy}" if log.waiting else ""), "red")
     return f"{log.file or log.dir}: {written}"
+
+
+def _journal(journal: Journal) -> object:
+    text = f"{journal.open:,} in flight, {show.plural(journal.slots, 'slot')}"
+    if not journal.unjournalled:
+        return text
+    return Styled(f"{text}; {show.plural(journal.unjournalled, 'request')} found none free", "yellow")
 
 
 def _draw_endpoints(endpoints: list[Endpoint]) -> None:

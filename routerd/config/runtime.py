@@ -9,12 +9,13 @@ import msgspec
 
 from routerd.catalogue.load import providers as known_providers
 from routerd.catalogue.schema import Price, ProviderFacts
+from routerd.config.checks import passes_any_name
 from routerd.config.schema import Config, Provider, Timeout
 from routerd.keys import KeyEntry, KeyTable
 from routerd.routing.candidates import Endpoint, Names, names
 from routerd.secret_sources import DefaultChain, default_sources
 from routerd.secret_sources import Source as SecretSource
-from routerd.secrets import Secret
+from routerd.secret_values import Secret
 
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -38,6 +39,10 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     openrouter: bool
     any_model: bool
 
+    def __repr__(self) -> str:
+        """Without the proxy: its URL may hold a password."""
+        return f"Source({self.name})"
+
 
 class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a request needs to know of the configuration."""
@@ -52,6 +57,10 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     hosts: frozenset[str]
     """Host names that may stand in a Host header: lower case, without port or brackets."""
     origins: frozenset[str]
+
+    def __repr__(self) -> str:
+        """Without the configuration, for the same reason."""
+        return f"Runtime({', '.join(self.sources)})"
 
 
 def build(
@@ -123,15 +132,8 @@ def _source(name: str, provider: Provider, keys: tuple[Secret, ...]) -> Source:
         proxy=provider.proxy,
         ask_usage=asked,
         openrouter=bool(facts and facts.openrouter) or urlsplit(base_url).hostname == "openrouter.ai",
-        any_model=_open(provider, facts),
+        any_model=passes_any_name(name, provider),
     )
-
-
-def _open(provider: Provider, facts: ProviderFacts | None) -> bool:
-    """Unless told otherwise, a well-known provider and the simulator are passed every name when no model is listed."""
-    if provider.any_model is not None:
-        return provider.any_model
-    return (facts is not None or provider.dialect == "simulator") and not provider.models
 
 
 def _pattern(source: Source) -> Endpoint:

@@ -124,6 +124,8 @@ class SpendLog(msgspec.Struct, frozen=True, kw_only=True):
     keep: PositiveDuration = 400 * 86_400.0
     compress: Literal["gzip", "none"] = "gzip"
     fsync: Annotated[Literal["always", "never"] | float, Reader(units.fsync)] = 1.0
+    on_error: Literal["refuse", "continue"] = "refuse"
+    """What becomes of new requests while a record cannot be written."""
 
 
 class Routing(msgspec.Struct, frozen=True, kw_only=True):

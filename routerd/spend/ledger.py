@@ -176,11 +176,11 @@ class Ledger:
 
     def close(self) -> None:
         """Put everything onto the disk and let go of the directory. The file stays as it is, for the next start."""
-        with self._mutex, self._explained("close"):
+        with self._mutex:
             if self._file < 0:
                 return
-            descriptor, self._file, self._segment = self._file, -1, None
-            self._from = self._until = 0.0
+            descriptor, self._file, self._segment, self._from, self._until = self._file, -1, None, 0.0, 0.0
+        with self._explained("close"):  # not under the mutex: on a dead disk `append` fails and does not wait as well
             try:
                 if self._fsync != "never":
                     os.fsync(descriptor)

@@ -95,6 +95,22 @@ def test_a_spend_log_that_cannot_be_written_says_so(ask: Any) -> None:
     assert "/s: 1 record, 2.0 KiB, 2 errors, 7 waiting: No space left on device" in ask({**STATUS, "spend_log": log})[1]
 
 
+def test_what_a_full_disk_does_to_requests_is_said(ask: Any) -> None:
+    log = {**STATUS["spend_log"], "errors": 2, "waiting": 7, "last_error": "full"}
+    assert "7 waiting: full; new requests are refused" in ask({**STATUS, "spend_log": log})[1].replace("\n", " ")
+    log |= {"on_error": "continue", "lost": 3}
+    out = ask({**STATUS, "spend_log": log})[1].replace("\n", " ")
+    assert "3 lost" in out
+    assert "7 waiting: full; requests pass unrecorded" in out
+
+
+def test_the_journal_says_what_a_crash_would_not_know(ask: Any) -> None:
+    assert "journal" not in ask(STATUS)[1]
+    journal = {"file": "/s/journal", "open": 3, "slots": 1023, "unjournalled": 0}
+    assert "3 in flight, 1,023 slots\n" in ask({**STATUS, "journal": journal})[1]
+    assert "1 request found none free" in ask({**STATUS, "journal": {**journal, "unjournalled": 1}})[1]
+
+
 def test_a_young_daemon_has_no_tables(ask: Any) -> None:
     out = ask({**STATUS, "pool": [], "endpoints": [], "memory_mb": None, "open_files": None})[1]
     assert "connections to" not in out

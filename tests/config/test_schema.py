@@ -15,8 +15,9 @@ import pytest
 from routerd.catalogue.schema import Price
 from routerd.config import walk
 from routerd.config.faults import Faults
-from routerd.config.load import load
+from routerd.config.load import load, parse
 from routerd.config.schema import Config, Provider, Routing, Server, SpendLog, Timeout
+from routerd.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "routerd.example.toml"
@@ -93,6 +94,12 @@ def test_the_example_shows_the_defaults() -> None:
     assert config.auth == Config().auth
     assert config.providers["lab"].timeout == Timeout()
     assert config.providers["lab"].dialect == Provider().dialect
+
+
+def test_what_becomes_of_requests_on_a_full_disk_is_one_of_two_words() -> None:
+    assert parse('[spend_log]\non_error = "continue"\n').config.spend_log.on_error == "continue"
+    with pytest.raises(ConfigError, match=r"spend_log\.on_error.*refuse.*continue"):
+        parse('[spend_log]\non_error = "ignore"\n')
 
 
 def test_the_example_loads_with_its_commented_keys_too(tmp_path: Path) -> None:

@@ -1,0 +1,165 @@
+"""The attempts of one request: a failure comes in, what to do next comes out. Pure.
+
+After the first output has gone to the client nothing is tried again: that rule stands here (`committed`) and only here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from routerd.errors import ProviderFailed, RouterdError, error_type
+from routerd.routing.candidates import Candidate
+
+REFUSED_KEY = frozenset({401, 402, 403})
+OUR_FAULT_OR_CLIENTS = frozenset({401, 402, 403, 404, 408, 429})
+"""4xx that say something about the provider, our key there or its load, not about the request."""
+
+STATUS_OF = {
+    "connect": 502,
+    "tls": 502,
+    "connect_timeout": 504,
+    "first_byte_timeout": 504,
+    "first_token_timeout": 504,
+    "idle_timeout": 504,
+    "total_timeout": 504,
+    "disconnected": 502,
+    "invalid": 502,
+}
+"""What the client is told when the provider gave no status of its own."""
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """How an attempt failed: with a status of the provider's, or (`status` 0) with one of the kinds of `STATUS_OF`."""
+
+    kind: str = "status"
+    status: int = 0
+    message: str
+    code: str | None = None
+    raw: str | None = None
+    """The provider's own body, masked and bounded."""
+    retry_after: float | None = None
+
+    @property
+    def shown_status(self) -> int:
+        """The HTTP status a client gets for it."""
+        return self.status if 400 <= self.status <= 599 else STATUS_OF.get(self.kind, 502)
+
+    @property
+    def error_type(self) -> str:
+        """OpenRouter's word for it."""
+        return error_type(self.shown_status)
+
+    @property
+    def clients_fault(self) -> bool:
+        """The request itself was refused: nobody's health suffers, and only another model may help."""
+        return 400 <= self.status < 500 and self.status not in OUR_FAULT_OR_CLIENTS
+
+    @property
+    def resting(self) -> bool:
+        """The place that answered so should rest. A missing model (404) says nothing about the endpoint's state."""
+        return not self.clients_fault and self.status != 404
+
+
+class Tried(msgspec.Struct, frozen=True):
+    """An attempt that failed. `ms` is how long it took."""
+
+    candidate: Candidate
+    failure: Failure
+    ms: float
+
+
+class Try(msgspec.Struct, frozen=True):
+    """Ask this candidate."""
+
+    candidate: Candidate
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """Nothing is left to try: tell the client."""
+
+    error: RouterdError
+
+
+class Attempts:
+    """The candidates of one request, in order, and what became of those that were tried."""
+
+    __slots__ = ("_left", "_most", "candidate", "committed", "tried")
+
+    def __init__(self, candidates: Sequence[Candidate], *, most: int) -> None:
+        self._left = list(candidates)
+        self._most = most
+        self.tried: list[Tried] = []
+        self.candidate = self._left.pop(0)
+        """The one being asked."""
+        self.committed = False
+        """The first output has gone to the client."""
+
+    def failed(self, failure: Failure, *, ms: float) -> Try | Reply:
+        """Take note that the candidate being asked failed after `ms`, and say what follows."""
+        candidate = self.candidate
+        self.tried.append(Tried(candidate, failure, ms))
+        if self.committed:
+            return Reply(self.error())
+        self._left = [other for other in self._left if not _shares(other, candidate, failure)]
+        if not self._left or len(self.tried) >= self._most:
+            return Reply(self.error())
+        self.candidate = self._left.pop(0)
+        return Try(self.candidate)
+
+    def error(self) -> ProviderFailed:
+        """The last failure as the client sees it, with the earlier ones in `previous_errors`."""
+        last = self.tried[-1]
+        failure = last.failure
+        metadata: dict[str, Any] = {"provider_name": last.candidate.endpoint.provider}
+        if failure.raw is not None:
+            metadata["raw"] = failure.raw
+        if failure.code is not None:
+            metadata["provider_code"] = failure.code
+        if len(self.tried) > 1:
+            metadata["previous_errors"] = [_previous(tried) for tried in self.tried[:-1]]
+        return ProviderFailed(
+            describe(last),
+            status=failure.shown_status,
+            error_type=failure.error_type,
+            retry_after=failure.retry_after,
+            metadata=metadata,
+        )
+
+
+def _shares(other: Candidate, failed: Candidate, failure: Failure) -> bool:
+    """Whether `other` would fail likewise.
+
+    429 and a refused key leave the pool's other keys, a fault of the request leaves the request's other models,
+    everything else leaves the other endpoints.
+    """
+    if failure.clients_fault:
+        return other.entry == failed.entry
+    if failure.status == 429 or failure.status in REFUSED_KEY:
+        return False
+    return other.endpoint == failed.endpoint
+
+
+def describe(tried: Tried) -> str:
+    """One sentence: who refused what. The provider's own words are kept whole."""
+    failure, provider = tried.failure, tried.candidate.endpoint.provider
+    if failure.kind != "status":
+        return f"provider {provider}: {failure.message}"
+    if failure.status in {401, 403}:
+        return f"provider {provider} refused routerd's key: {failure.message}"
+    if failure.status == 402:
+        return f"provider {provider} wants payment: {failure.message}"
+    return failure.message
+
+
+def _previous(tried: Tried) -> dict[str, Any]:
+    return {
+        "provider": tried.candidate.endpoint.provider,
+        "model": tried.candidate.endpoint.model,
+        "code": tried.failure.shown_status,
+        "status": tried.failure.shown_status,
+        "error_type": tried.failure.error_type,
+        "message": describe(tried),
+    }

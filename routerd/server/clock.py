@@ -1,0 +1,22 @@
+"""The one place where the shell reads the clock, so that everything below it can be given the time."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+monotonic = time.monotonic
+"""Seconds that only go forward; on Linux they stand still while a laptop sleeps."""
+
+precise = time.perf_counter
+"""The same for measuring: uvloop's own clock counts whole milliseconds."""
+
+
+def wall() -> float:
+    """Seconds since 1970 UTC."""
+    return time.time()  # noqa: TID251  # the one place
+
+
+def stamp(seconds: float) -> str:
+    """RFC 3339 in UTC with microseconds, as the spend log has it."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

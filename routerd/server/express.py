@@ -1,0 +1,274 @@
+"""Express: the connection of a client that posts to a paid door, on llhttp and nothing else (docs/adr/0005).
+
+It takes exactly the requests that its first look understands: POST to one of `DOORS` over HTTP/1.1, with one
+Content-Length and no more than `LARGEST`. From the first byte of any other request the connection is aiohttp's: the
+bytes go there as they came, and aiohttp decides, refuses and answers. So odd requests have one strict parser, and plain
+ones a short way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from email.utils import formatdate
+from http import HTTPStatus
+from typing import TYPE_CHECKING, cast
+
+import httptools
+import structlog
+
+from routerd.errors import RequestTimeout
+from routerd.server.client import SLOWEST_CLIENT, ChunkedSink, Headers, Whole, refusal
+
+if TYPE_CHECKING:
+    from routerd.server.front import Front
+
+log = structlog.get_logger("routerd")
+
+DOORS = tuple(b"POST %b/chat/completions HTTP/1.1\r\n" % prefix for prefix in (b"/v1", b"/api/v1"))
+LARGEST = 1024 * 1024
+"""Bytes of a body that is waited for here; what a larger one costs is not its connection."""
+LONGEST_HEAD = 16 * 1024
+MOST_AHEAD = 64 * 1024
+"""Bytes that a client may send ahead of the answer it is waiting for, before its socket is paused."""
+ODD = ("transfer-encoding", "content-encoding", "expect", "upgrade")
+"""Headers that make a request one for aiohttp."""
+STATUS_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus}
+
+
+class Express(asyncio.Protocol):
+    """One client connection until it is handed over. Of the request that it is serving it is the `Client`."""
+
+    __slots__ = (
+        "_ahead", "_begun", "_body", "_drain", "_front", "_length", "_odd", "_paused", "_task", "closing", "fields",
+        "since", "target", "transport",
+    )  # fmt: skip
+
+    method = "POST"
+
+    def __init__(self, front: Front) -> None:
+        self._front = front
+        self._ahead = b""
+        """What has come of the request that is on its way, or of the one after the request being served."""
+        self._length = 0
+        self._odd = False
+        self._body = b""
+        self._begun = False
+        """The head of an answer has been written."""
+        self._paused = False
+        self._task: asyncio.Task[None] | None = None
+        self._drain: asyncio.Future[None] | None = None
+        self.closing = False
+        """The connection ends with the answer that is being given."""
+        self.fields: dict[str, str] = {}
+        self.target = ""
+        self.transport: asyncio.Transport | None = None
+        self.since: float | None = None
+        """Since when the client owes us the rest of a request, None while it does not."""
+
+    # The socket's side.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to wait for the first request."""
+        self.transport = cast("asyncio.Transport", transport)
+        self.since = self._front.loop.time()
+        self._front.guests.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes of the client: of its next request, or sent ahead of an answer."""
+        if self._ahead:
+            data = self._ahead + data
+        if self._task is None:
+            self._request(data)
+            return
+        self._ahead = data
+        if len(data) > MOST_AHEAD and not self._paused and self.transport is not None:
+            self._paused = True
+            self.transport.pause_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio.Protocol's
+        """End what was under way: the client has left."""
+        self._front.guests.discard(self)
+        self.transport = None
+        if self._task is not None:
+            self._task.cancel()
+
+    def pause_writing(self) -> None:
+        """Note that the client reads more slowly than we write."""
+        self._drain = self._front.loop.create_future()
+
+    def resume_writing(self) -> None:
+        """Note that it has caught up."""
+        drain, self._drain = self._drain, None
+        if drain is not None and not drain.done():
+            drain.set_result(None)
+
+    # A request comes in.
+
+    def _request(self, data: bytes) -> None:
+        """Serve the request that `data` begins with, wait for more of it, or hand the connection over."""
+        if self.since is None:
+            self.since = self._front.loop.time()
+        end = data.find(b"\r\n\r\n") + 4
+        if end < 4:
+            if len(data) < LONGEST_HEAD and any(door.startswith(data[: len(door)]) for door in DOORS):
+                self._ahead = data
+            else:
+                self._hand_over(data)
+        elif end > LONGEST_HEAD or not data.startswith(DOORS) or not self._understood(data[:end]):
+            self._hand_over(data)
+        elif len(data) < end + self._length:
+            self._ahead = data
+        else:
+            self.since = None
+            self._body, self._ahead = data[end : end + self._length], data[end + self._length :]
+            self._task = self._front.loop.create_task(self._serve())
+
+    def _understood(self, head: bytes) -> bool:
+        """Parse the head; False for whatever aiohttp should see instead."""
+        self.fields = fields = {}
+        self._odd = False
+        try:
+            httptools.HttpRequestParser(self).feed_data(head)
+        except httptools.HttpParserError:
+            return False
+        length = fields.get("content-length", "")
+        connection = fields.get("connection", "keep-alive").lower()
+        if self._odd or not (length.isascii() and length.isdigit()) or "host" not in fields:
+            return False
+        if connection not in {"keep-alive", "close"} or any(name in fields for name in ODD):
+            return False
+        self._length = int(length[:12])
+        self.closing = connection == "close"
+        return self._length <= min(LARGEST, self._front.max_body)
+
+    def on_url(self, url: bytes) -> None:
+        """Take the target from the parser."""
+        self.target = url.decode("latin-1")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header line from the parser. Two of one name, or folded ones, are for aiohttp to judge."""
+        key = name.decode("latin-1").lower()
+        if key in self.fields or b"\n" in value or b"\r" in value:
+            self._odd = True
+        self.fields[key] = value.decode("utf-8", "surrogateescape")
+
+    def _hand_over(self, data: bytes) -> None:
+        """Give the connection to aiohttp, with what has come of the request."""
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            return
+        self._front.guests.discard(self)
+        visitor = self._front.visitor()
+        transport.set_protocol(visitor)
+        visitor.connection_made(transport)
+        visitor.data_received(data)
+
+    # The request is served.
+
+    async def _serve(self) -> None:
+        """Answer one request, then go on with what was sent ahead."""
+        self._begun = False
+        try:
+            answer = await self._front.handle(self)
+            if answer is not None:
+                self._write(answer)
+                await self.drained()
+        except ConnectionError:
+            self.closing = True  # the client has left, or stopped reading
+        finally:
+            self._task = None
+        transport = self.transport
+        if transport is None:
+            return
+        if self.closing or self._front.draining:
+            transport.close()
+            return
+        if self._paused:
+            self._paused = False
+            transport.resume_reading()
+        if self._ahead:
+            ahead, self._ahead = self._ahead, b""
+            self._request(ahead)
+
+    async def read(self, limit: float) -> bytes:  # noqa: ARG002  # it is here before the request is served
+        """Return the body."""
+        return self._body
+
+    async def begin(self, headers: Headers) -> ChunkedSink:
+        """Send the head of a stream."""
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("the client left")
+        self._begun = True
+        transport.write(b"%b%bTransfer-Encoding: chunked\r\n\r\n" % (STATUS_LINES[200], self._head(headers)))
+        return ChunkedSink(transport)
+
+    async def drained(self) -> None:
+        """Wait until the client has read what is waiting for it; hang up on one that stopped reading for good."""
+        if self._drain is None:
+            return
+        try:
+            async with asyncio.timeout(SLOWEST_CLIENT):
+                await self._drain
+        except TimeoutError:
+            log.warning("client.stalled", seconds=SLOWEST_CLIENT)
+            if self.transport is not None:
+                self.transport.abort()
+            raise ConnectionResetError("the client stopped reading") from None
+
+    async def finish(self) -> None:
+        """Send the end of a stream."""
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.write(b"0\r\n\r\n")
+            await self.drained()
+
+    def _write(self, answer: Whole) -> None:
+        if self.transport is None or self.transport.is_closing():
+            return
+        self.closing = self.closing or answer.close
+        line = STATUS_LINES.get(answer.status) or b"HTTP/1.1 %d \r\n" % answer.status
+        head = b"%b%bContent-Length: %d\r\n\r\n" % (line, self._head(answer.headers), len(answer.body))
+        self.transport.write(head + answer.body)
+
+    def _head(self, headers: Headers) -> bytes:
+        lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
+        if self.closing or self._front.draining:
+            lines += "Connection: close\r\n"
+        return lines.encode("latin-1", "replace") + self._front.date()
+
+    # Time.
+
+    def late(self, now: float) -> None:
+        """Close the connection if the rest of a request is overdue. Who has said nothing at all is told nothing."""
+        if self.since is None or self.transport is None:
+            return
+        in_body = b"\r\n\r\n" in self._ahead
+        name = "body" if in_body else "header"
+        if now - self.since < (self._front.body_timeout if in_body else self._front.header_timeout):
+            return
+        if self._ahead:
+            part = "body" if in_body else "head"
+            error = RequestTimeout(f"the request's {part} took longer than server.{name}_timeout")
+            log.warning("request.refused", status=error.status, error_type=error.error_type, message=error.message)
+            self.closing = True
+            self._write(refusal(error))
+        self.transport.close()
+
+
+class Date:
+    """The Date header, made once a second."""
+
+    __slots__ = ("_line", "_until")
+
+    def __init__(self) -> None:
+        self._line = b""
+        self._until = 0.0
+
+    def __call__(self) -> bytes:
+        """`Date: ...` and the end of the line."""
+        now = time.monotonic()
+        if now >= self._until:
+            self._until = now + 1
+            self._line = f"Date: {formatdate(usegmt=True)}\r\n".encode()
+        return self._line

@@ -1,0 +1,66 @@
+"""HTTP headers, in both directions: what is read, what is passed on. What is not listed here stays behind."""
+
+from __future__ import annotations
+
+from email.utils import parsedate_to_datetime
+
+import msgspec
+
+PASSED_ON = frozenset({b"x-request-id", b"retry-after-ms", b"openai-processing-ms", b"openai-version"})
+PASSED_ON_PREFIXES = (b"x-ratelimit-", b"anthropic-ratelimit-")
+"""Answer headers that clients act on. Organisation names, cookies and server names of the provider are not theirs."""
+
+
+class Head(msgspec.Struct):
+    """What we need of a provider's answer head."""
+
+    content_type: bytes = b""
+    content_encoding: bytes = b""
+    retry_after: float | None = None
+    passed_on: list[tuple[str, str]] = msgspec.field(default_factory=list)
+
+
+def read(headers: list[tuple[bytes, bytes]], now: float) -> Head:
+    """Pick from a provider's headers (names in lower case). `now` is wall-clock time, for an HTTP date."""
+    head = Head()
+    for name, value in headers:
+        if name == b"content-type":
+            head.content_type = value.lower()
+        elif name == b"content-encoding":
+            head.content_encoding = value.strip().lower()
+        elif name == b"retry-after":
+            head.retry_after = retry_after(value, now)
+        elif name in PASSED_ON or name.startswith(PASSED_ON_PREFIXES):
+            head.passed_on.append((name.decode("latin-1"), value.decode("latin-1")))
+    return head
+
+
+def retry_after(value: bytes, now: float) -> float | None:
+    """Seconds to wait: RFC 9110 10.2.3 allows a number or a date. None when it is neither or in the past."""
+    text = value.decode("latin-1").strip()
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(text).timestamp() - now
+        except (ValueError, OverflowError):
+            return None
+    return seconds if 0 <= seconds < float("inf") else None
+
+
+def host_name(host: str) -> str:
+    """The name in a Host header in lower case, without its port and without the brackets of an IPv6 address."""
+    if host.startswith("["):
+        name, closed, _ = host[1:].partition("]")
+        return name.lower() if closed else ""
+    return host.partition(":")[0].lower().removesuffix(".")
+
+
+def bearer(authorization: str | None, *others: str | None) -> str | None:
+    """The caller's key: `Authorization: Bearer`, else the first of the other headers that is there."""
+    if authorization:
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() == "bearer":
+            return token.strip()
+        return None
+    return next((other for other in others if other), None)

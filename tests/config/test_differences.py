@@ -1,0 +1,51 @@
+"""What a reload says that it changed."""
+
+from __future__ import annotations
+
+from routerd.config.differences import differences
+from routerd.config.load import parse
+
+BEFORE = """
+[providers.one]
+base_url = "http://127.0.0.1:1/v1"
+[providers.two]
+base_url = "http://127.0.0.1:2/v1"
+[models.fast]
+models = ["one/m"]
+[providers.one.models.m]
+"""
+
+
+def changed(before: str, after: str) -> list[str]:
+    return differences(parse(before).config, parse(after).config)
+
+
+def test_the_same_file_is_no_change() -> None:
+    assert changed(BEFORE, BEFORE + "# a comment\n") == []
+
+
+def test_what_is_new_gone_and_different_is_named() -> None:
+    after = BEFORE.replace("127.0.0.1:1", "127.0.0.1:9").replace("providers.two", "providers.three")
+    assert changed(BEFORE, after) == ["providers.three: added", "providers.two: removed", "providers.one: changed"]
+
+
+def test_sections_are_named_whole_and_first() -> None:
+    after = '[server]\nmax_body = "1MiB"\n[auth]\nmode = "open"\n'
+    after += '[spend_log]\nfsync = "always"\n[routing]\ncooldown = "1s"\n'
+    after += BEFORE.replace('models = ["one/m"]', 'models = ["m"]')
+    assert changed(BEFORE, after) == [
+        "server: changed",
+        "auth: changed",
+        "spend_log: changed",
+        "routing: changed",
+        "models.fast: changed",
+    ]
+
+
+def test_a_default_that_is_written_out_is_no_change() -> None:
+    assert changed("", '[auth]\nmode = "key"\n') == []
+
+
+def test_a_key_is_named_and_its_hash_is_not() -> None:
+    (line,) = changed("", f'[keys.laptop]\nhash = "sha256:{"a" * 64}"\n')
+    assert line == "keys.laptop: added"

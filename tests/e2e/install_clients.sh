@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Installs the real clients and the third-party upstreams of tests/e2e/test_clients.py into ~/.cache/routerd-tests.
+# Versions are fixed: a new one is a change to the tests. Run again it does nothing. Needs python3 with venv, and npm.
+set -euo pipefail
+cd "$(mkdir -p "$HOME/.cache/routerd-tests" && cd "$HOME/.cache/routerd-tests" && pwd)"
+
+from_pypi() { # from_pypi FOLDER REQUIREMENT
+  [ "$(cat "$1/installed" 2>/dev/null)" = "$2" ] && return
+  echo "installing $2"
+  rm -rf "$1"
+  python3 -m venv "$1"
+  "$1/bin/python" -m pip install --disable-pip-version-check -qq "$2"
+  echo "$2" > "$1/installed"
+}
+
+from_npm() { # from_npm FOLDER PACKAGE@VERSION
+  [ "$(cat "$1/installed" 2>/dev/null)" = "$2" ] && return
+  echo "installing $2"
+  rm -rf "$1"
+  mkdir "$1"
+  (cd "$1" && echo '{"private": true}' > package.json && npm install --silent --no-audit --no-fund --ignore-scripts "$2")
+  echo "$2" > "$1/installed"
+}
+
+from_npm aimock @copilotkit/aimock@1.43.0
+from_pypi llmock llmock==0.2.2
+from_pypi llm llm==0.36
+from_pypi aider aider-chat==0.86.2
