@@ -164,7 +164,9 @@ def _spend_log(log: SpendLog) -> object:
         written += f", {log.lost:,} lost"
     if log.last_error or log.waiting:
         fault = f"{show.plural(log.errors, 'error')}, {log.waiting:,} waiting: {log.last_error}"
-        policy = "requests pass unrecorded" if log.on_error == "continue" else "new requests are refused"
+        policy = (
+            "requests pass, their records wait in memory" if log.on_error == "continue" else "new requests are refused"
+        )
         return Styled(f"{log.dir}: {written}, {fault}" + (f"; {policy}" if log.waiting else ""), "red")
     return f"{log.file or log.dir}: {written}"
 

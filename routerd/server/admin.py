@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from aiohttp import web
 
 from routerd import __version__
 from routerd.errors import ConfigError
 from routerd.server import clock
+from routerd.server.client import Client, Whole, json
 
 if TYPE_CHECKING:
     from routerd.daemon import Daemon
@@ -25,18 +25,19 @@ class Admin:
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
 
-    async def status(self, _request: web.BaseRequest, _caller: Caller) -> web.StreamResponse:
+    async def status(self, _client: Client, _caller: Caller) -> Whole:
         """Answer GET /admin/status."""
-        return _json(status(self._daemon))
+        return json(msgspec.json.encode(status(self._daemon)))
 
-    async def reload(self, _request: web.BaseRequest, _caller: Caller) -> web.StreamResponse:
+    async def reload(self, _client: Client, _caller: Caller) -> Whole:
         """Answer POST /admin/reload: what changed, or the faults that kept the old configuration in force."""
         try:
             changed = await self._daemon.reload()
         except ConfigError as error:
             mask = self._daemon.app.generation.mask
-            return _json({"ok": False, "faults": [mask(fault) for fault in error.faults]}, status=409)
-        return _json({"ok": True, "changed": changed})
+            faults = [mask(fault) for fault in error.faults]
+            return json(msgspec.json.encode({"ok": False, "faults": faults}), status=409)
+        return json(msgspec.json.encode({"ok": True, "changed": changed}))
 
 
 def status(daemon: Daemon) -> dict[str, Any]:
@@ -59,7 +60,7 @@ def status(daemon: Daemon) -> dict[str, Any]:
             "by_status": tallies.by_status,
             "refused": {str(code): count for code, count in tallies.refused.items()},
         },
-        "connections": len(daemon.front.connections),
+        "connections": len(daemon.front.connections) + len(daemon.front.guests),
         "pool": [
             {"origin": f"{origin.scheme}://{origin.name}", **msgspec.structs.asdict(lane)}
             for origin, lane in services.pool.stats().items()
@@ -140,11 +141,3 @@ def _open_files() -> int | None:
         return sum(1 for _ in Path("/dev/fd").iterdir())
     except OSError:
         return None
-
-
-def _json(body: dict[str, Any], *, status: int = 200) -> web.Response:
-    return web.Response(
-        status=status,
-        body=msgspec.json.encode(body),
-        headers={"Content-Type": "application/json", "Server": "routerd"},
-    )

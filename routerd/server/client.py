@@ -1,15 +1,23 @@
-"""Client: what a door asks of whoever sent a request, and how it answers. Two kinds of connection implement it.
+"""Client: what a door asks of whoever sent a request, and how it is answered.
 
-`express.Express` is our own, for the requests that matter for speed; `front.Visit` is aiohttp's, for every other.
+Two kinds of connection implement it: `express.Express` is our own, for the requests whose speed matters, and
+`front.Visit` is aiohttp's, for every other.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Protocol
 
 import msgspec
 
+from routerd.errors import MethodNotAllowed, RouterdError, encode
+
+SERVER = ("Server", "routerd")
+JSON = ("Content-Type", "application/json")
+UNREAD = frozenset({408, 413})
+"""Statuses after which the rest of the body would still have to be read: the connection is closed instead."""
 HIGH_WATER = 64 * 1024
 """Bytes that may wait for a slow client before its provider is paused: asyncio's own default mark, at which the
 transport calls `pause_writing`."""
@@ -26,6 +34,12 @@ class Whole(msgspec.Struct, frozen=True):
     headers: Headers
     body: bytes
     close: bool = False
+
+
+class Live(msgspec.Struct, frozen=True):
+    """The answer is a stream: send this head, then call `Exchange.attach`."""
+
+    headers: Headers
 
 
 class Fields(Protocol):
@@ -57,7 +71,7 @@ class Client(Protocol):
     def fields(self) -> Fields:
         """The headers."""
 
-    async def read(self, limit: float) -> bytes:
+    async def take_body(self, limit: float) -> bytes:
         """The body, within `limit` seconds. RequestTimeout, PayloadTooLarge, InvalidRequest."""
 
     async def begin(self, headers: Headers) -> Sink:
@@ -101,3 +115,22 @@ class PlainSink:
             return False
         self._transport.write(data)
         return self._transport.get_write_buffer_size() > HIGH_WATER
+
+
+def refusal(error: RouterdError, generation_id: str | None = None) -> Whole:
+    """An error as an HTTP answer."""
+    headers = [SERVER, JSON]
+    if error.retry_after is not None:
+        headers.append(("Retry-After", str(max(1, math.ceil(error.retry_after)))))
+    if error.status == 401:
+        headers.append(("WWW-Authenticate", 'Bearer realm="routerd"'))  # RFC 9110 15.5.2
+    if generation_id:
+        headers.append(("X-Generation-Id", generation_id))
+    if isinstance(error, MethodNotAllowed):
+        headers.append(("Allow", ", ".join(error.metadata.get("allowed", ()))))  # RFC 9110 15.5.6
+    return Whole(error.status, headers, encode(error, generation_id), close=error.status in UNREAD)
+
+
+def json(body: bytes, *, status: int = 200) -> Whole:
+    """A JSON answer of our own."""
+    return Whole(status, [SERVER, JSON], body)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 
 monotonic = time.monotonic
 """Seconds that only go forward; on Linux they stand still while a laptop sleeps."""
@@ -19,4 +20,10 @@ def wall() -> float:
 
 def stamp(seconds: float) -> str:
     """RFC 3339 in UTC with microseconds, as the spend log has it."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    whole = int(seconds)
+    return f"{_second(whole)}.{int((seconds - whole) * 1_000_000):06d}Z"
+
+
+@lru_cache(maxsize=4)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")

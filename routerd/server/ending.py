@@ -15,7 +15,7 @@ from routerd.mask import Mask
 from routerd.routing.attempts import Failure
 from routerd.routing.candidates import Endpoint
 from routerd.server import clock
-from routerd.server.sink import Whole
+from routerd.server.client import Whole
 from routerd.spend import pricing, tokens
 from routerd.spend.journal import Entry
 from routerd.spend.record import AttemptRecord, Record, Status, Tokens, UsageSource
@@ -55,16 +55,16 @@ def amendment(usage: Usage, endpoint: Endpoint) -> openai.Amendment:
     top = {"provider": msgspec.json.encode(endpoint.provider)}
     if cost is None:
         return openai.Amendment(usage=UNPRICED, top=top)
-    total, prompt, completion = (
-        pricing.format_usd(part).encode() for part in (cost.total, cost.prompt, cost.completion)
+    total, details = pricing.format_usd(cost.total), "null"
+    if cost.itemised:
+        details = (
+            f'{{"upstream_inference_cost":{total},'
+            f'"upstream_inference_prompt_cost":{pricing.format_usd(cost.prompt)},'
+            f'"upstream_inference_completions_cost":{pricing.format_usd(cost.completion)}}}'
+        )
+    return openai.Amendment(
+        usage={"cost": total.encode(), "cost_details": details.encode(), "is_byok": b"false"}, top=top
     )
-    details = (
-        b'{"upstream_inference_cost":%b,"upstream_inference_prompt_cost":%b,"upstream_inference_completions_cost":%b}'
-        % (total, prompt, completion)
-        if cost.itemised
-        else b"null"
-    )
-    return openai.Amendment(usage={"cost": total, "cost_details": details, "is_byok": b"false"}, top=top)
 
 
 def answer_in(body: bytes, mask: Mask) -> openai.Answer | Failure:

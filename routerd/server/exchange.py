@@ -17,9 +17,9 @@ from routerd.dialects import openai
 from routerd.errors import RouterdError
 from routerd.routing.attempts import Attempts, Failure, Reply
 from routerd.server import clock, ending, headers
+from routerd.server.client import Live, Sink, Whole
 from routerd.server.destinations import Destination
 from routerd.server.services import Ask, Services
-from routerd.server.sink import Live, Sink, Whole
 from routerd.server.upstream import Call, UpstreamError
 from routerd.spend.record import Status
 from routerd.wire.inflate import CODINGS, Inflater

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger("routerd")
 
 DOORS = tuple(b"POST %b/chat/completions HTTP/1.1\r\n" % prefix for prefix in (b"/v1", b"/api/v1"))
+KEEP_ALIVE = 600.0
+"""Seconds that an idle connection stays open; agents pause for minutes between turns."""
 LARGEST = 1024 * 1024
 """Bytes of a body that is waited for here; what a larger one costs is not its connection."""
 LONGEST_HEAD = 16 * 1024
@@ -40,8 +42,8 @@ class Express(asyncio.Protocol):
     """One client connection until it is handed over. Of the request that it is serving it is the `Client`."""
 
     __slots__ = (
-        "_ahead", "_begun", "_body", "_drain", "_front", "_length", "_odd", "_paused", "_task", "closing", "fields",
-        "since", "target", "transport",
+        "_ahead", "_body", "_drain", "_front", "_idle_since", "_length", "_odd", "_paused", "closing", "fields",
+        "since", "target", "task", "transport",
     )  # fmt: skip
 
     method = "POST"
@@ -53,10 +55,9 @@ class Express(asyncio.Protocol):
         self._length = 0
         self._odd = False
         self._body = b""
-        self._begun = False
-        """The head of an answer has been written."""
+        self._idle_since = 0.0
         self._paused = False
-        self._task: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[None] | None = None
         self._drain: asyncio.Future[None] | None = None
         self.closing = False
         """The connection ends with the answer that is being given."""
@@ -78,7 +79,7 @@ class Express(asyncio.Protocol):
         """Take bytes of the client: of its next request, or sent ahead of an answer."""
         if self._ahead:
             data = self._ahead + data
-        if self._task is None:
+        if self.task is None:
             self._request(data)
             return
         self._ahead = data
@@ -90,8 +91,8 @@ class Express(asyncio.Protocol):
         """End what was under way: the client has left."""
         self._front.guests.discard(self)
         self.transport = None
-        if self._task is not None:
-            self._task.cancel()
+        if self.task is not None:
+            self.task.cancel()
 
     def pause_writing(self) -> None:
         """Note that the client reads more slowly than we write."""
@@ -122,11 +123,12 @@ class Express(asyncio.Protocol):
         else:
             self.since = None
             self._body, self._ahead = data[end : end + self._length], data[end + self._length :]
-            self._task = self._front.loop.create_task(self._serve())
+            self.task = self._front.loop.create_task(self._serve())
 
     def _understood(self, head: bytes) -> bool:
         """Parse the head; False for whatever aiohttp should see instead."""
-        self.fields = fields = {}
+        fields: dict[str, str] = {}
+        self.fields = fields
         self._odd = False
         try:
             httptools.HttpRequestParser(self).feed_data(head)
@@ -168,7 +170,6 @@ class Express(asyncio.Protocol):
 
     async def _serve(self) -> None:
         """Answer one request, then go on with what was sent ahead."""
-        self._begun = False
         try:
             answer = await self._front.handle(self)
             if answer is not None:
@@ -177,11 +178,12 @@ class Express(asyncio.Protocol):
         except ConnectionError:
             self.closing = True  # the client has left, or stopped reading
         finally:
-            self._task = None
+            self.task = None
         transport = self.transport
         if transport is None:
             return
-        if self.closing or self._front.draining:
+        self._idle_since = self._front.loop.time()
+        if self.closing:
             transport.close()
             return
         if self._paused:
@@ -191,7 +193,7 @@ class Express(asyncio.Protocol):
             ahead, self._ahead = self._ahead, b""
             self._request(ahead)
 
-    async def read(self, limit: float) -> bytes:  # noqa: ARG002  # it is here before the request is served
+    async def take_body(self, limit: float) -> bytes:  # noqa: ARG002  # it is here before the request is served
         """Return the body."""
         return self._body
 
@@ -200,7 +202,6 @@ class Express(asyncio.Protocol):
         transport = self.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError("the client left")
-        self._begun = True
         transport.write(b"%b%bTransfer-Encoding: chunked\r\n\r\n" % (STATUS_LINES[200], self._head(headers)))
         return ChunkedSink(transport)
 
@@ -233,15 +234,30 @@ class Express(asyncio.Protocol):
 
     def _head(self, headers: Headers) -> bytes:
         lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
-        if self.closing or self._front.draining:
+        if self.closing:
             lines += "Connection: close\r\n"
         return lines.encode("latin-1", "replace") + self._front.date()
 
-    # Time.
+    # Time, and the end.
+
+    def leave(self) -> None:
+        """Close the connection if it is idle, else after its answer: the client comes back to whoever listens then."""
+        self.closing = True
+        if self.task is None and self.transport is not None:
+            self.transport.close()
+
+    def cut(self) -> None:
+        """Close the connection, whatever is under way."""
+        if self.transport is not None:
+            self.transport.abort()
 
     def late(self, now: float) -> None:
         """Close the connection if the rest of a request is overdue. Who has said nothing at all is told nothing."""
-        if self.since is None or self.transport is None:
+        if self.transport is None:
+            return
+        if self.since is None:
+            if self.task is None and now - self._idle_since > KEEP_ALIVE:
+                self.transport.close()
             return
         in_body = b"\r\n\r\n" in self._ahead
         name = "body" if in_body else "header"

@@ -1,9 +1,11 @@
-"""The client's side of a connection: aiohttp's own, with time limits for slow senders and our form for refusals."""
+"""The listening side: every connection begins as an `Express`, and is aiohttp's from its first odd request on.
+
+What is aiohttp's gets our time limits for slow senders and our form for what its parser refuses.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -11,12 +13,22 @@ import structlog
 from aiohttp import StreamReader, web
 from aiohttp.http_exceptions import BadHttpMessage, BadStatusLine, InvalidHeader, InvalidURLError, LineTooLong
 
-from routerd.errors import HeadersTooLarge, InvalidRequest, MethodNotAllowed, RequestTimeout, RouterdError, encode
+from routerd.errors import HeadersTooLarge, InvalidRequest, PayloadTooLarge, RequestTimeout, RouterdError, encode
+from routerd.server.client import (
+    HIGH_WATER,
+    SLOWEST_CLIENT,
+    ChunkedSink,
+    Client,
+    Headers,
+    PlainSink,
+    Sink,
+    Whole,
+    refusal,
+)
+from routerd.server.express import KEEP_ALIVE, Date, Express
 
 log = structlog.get_logger("routerd")
 
-KEEP_ALIVE = 600.0
-"""Seconds that an idle connection stays open; agents pause for minutes between turns."""
 LONGEST_LINE = 16 * 1024
 """Bytes of a request line or one header; aiohttp's 8 KiB is tight for clients that put metadata into headers."""
 MOST_HEADERS = 128
@@ -24,29 +36,98 @@ LINGER = 2.0
 """Seconds that the rest of a refused body is read and dropped: a reset would take the answer from the client."""
 SWEEP = 1.0
 """Seconds between looks for connections that are late."""
-EXTRA: web.RequestKey[Mapping[str, str]] = web.RequestKey("answer_headers", Mapping)
-"""Under this key a request carries the headers that its answer gains, whatever kind of answer it becomes."""
 UNREADABLE: Mapping[type[BadHttpMessage], str] = {
     InvalidHeader: "a header is not valid",
     InvalidURLError: "the target in the request line is not valid",
     BadStatusLine: "the request line is not valid",
 }
 """aiohttp's own words for these repeat what the client sent, its key perhaps."""
-UNREAD = frozenset({408, 413})
-"""Statuses after which the rest of the body would still have to be read: the connection is closed instead."""
 
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+Handler = Callable[[Client], Awaitable[Whole | None]]
+"""Answers a client; None when it has answered by a stream."""
 
 
-class Visit(web.BaseRequest):
-    """One request. aiohttp calls `_prepare_hook` before the head of any answer is written, a stream's too."""
+class Visit:
+    """One request that aiohttp read, as a `Client`."""
 
-    async def _prepare_hook(self, response: web.StreamResponse) -> None:
-        response.headers.update(self.get(EXTRA, {}))
+    method: str
+    target: str
+
+    def __init__(self, request: web.BaseRequest, *, max_body: int) -> None:
+        self._request = request
+        self._max_body = max_body
+        self.method = request.method
+        self.target = request.raw_path
+        self.fields = request.headers
+        self.response: web.StreamResponse | None = None
+        """The stream that it was answered with."""
+
+    async def take_body(self, limit: float) -> bytes:
+        """Read the body, within `limit` seconds and the listener's size."""
+        request = self._request
+        if (request.content_length or 0) > self._max_body:
+            raise PayloadTooLarge(f"the body is over server.max_body ({self._max_body} bytes)")
+        expects = request.headers.get("Expect", "").lower() == "100-continue" and request.version >= (1, 1)
+        if expects and request.transport is not None:
+            request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")  # RFC 9110 10.1.1; curl waits a second for it
+        try:
+            async with asyncio.timeout(limit):
+                return await request.read()
+        except TimeoutError:
+            raise RequestTimeout(f"the body took longer than server.body_timeout ({limit:g} s)") from None
+        except web.HTTPRequestEntityTooLarge:
+            raise PayloadTooLarge(f"the body is over server.max_body ({self._max_body} bytes)") from None
+        except web.RequestPayloadError as error:
+            raise InvalidRequest(f"the body cannot be read: {error}") from None
+
+    async def begin(self, headers: Headers) -> Sink:
+        """Send the head of a stream."""
+        request, response = self._request, web.StreamResponse(headers=dict(headers))
+        chunked = request.version >= (1, 1)
+        if chunked:
+            response.enable_chunked_encoding()
+        else:
+            response.force_close()
+        await response.prepare(request)
+        self.response = response
+        if request.transport is None:
+            raise ConnectionResetError("the client left")
+        return ChunkedSink(request.transport) if chunked else PlainSink(request.transport)
+
+    async def drained(self) -> None:
+        """Wait until the client has read what is waiting for it."""
+        await self._in_time(self._request.writer.drain())
+
+    async def finish(self) -> None:
+        """Send the end of a stream."""
+        if self.response is not None:
+            await self._in_time(self.response.write_eof())
+
+    async def answer(self, answer: Whole) -> web.StreamResponse:
+        """Turn an answer in one piece into aiohttp's."""
+        response = web.Response(status=answer.status, body=answer.body, headers=dict(answer.headers))
+        if answer.close:
+            response.force_close()
+            response.headers["Connection"] = "close"
+        if len(answer.body) > HIGH_WATER and self._request.transport is not None:  # a smaller one waits for no reader
+            await response.prepare(self._request)
+            await self._in_time(response.write_eof())
+        return response
+
+    async def _in_time(self, read: Awaitable[None]) -> None:
+        """Wait for a slow client; hang up on one that stopped reading for good."""
+        try:
+            async with asyncio.timeout(SLOWEST_CLIENT):
+                await read
+        except TimeoutError:
+            log.warning("client.stalled", seconds=SLOWEST_CLIENT)
+            if self._request.transport is not None:
+                self._request.transport.abort()
+            raise ConnectionResetError("the client stopped reading") from None
 
 
 class Visitor(web.RequestHandler):
-    """One client's connection. `waiting_since`: since when it owes us a whole request head, None while it does not."""
+    """A connection that is aiohttp's. `waiting_since`: since when it owes us a whole head, None while it does not."""
 
     __slots__ = ("heard", "waiting_since")
 
@@ -88,7 +169,8 @@ class Visitor(web.RequestHandler):
         else:
             error = _unreadable(exc, message or "bad request")
             log.warning("request.refused", status=error.status, error_type=error.error_type, message=error.message)
-        response = refusal(error)
+        answer = refusal(error)
+        response = web.Response(status=answer.status, body=answer.body, headers=dict(answer.headers))
         response.force_close()
         return response
 
@@ -106,29 +188,68 @@ class Visitor(web.RequestHandler):
 
 
 class Front(web.Server):
-    """Makes a `Visitor` of each connection and closes those that are late. The limits may change at a reload."""
+    """Makes the connections and closes those that are late. The limits may change at a reload."""
 
-    def __init__(self, handler: Handler, *, max_body: int, header_timeout: float) -> None:
+    def __init__(self, handler: Handler, *, max_body: int, header_timeout: float, body_timeout: float = 30) -> None:
         self.loop = asyncio.get_running_loop()
+        self.handle = handler
         self.max_body = max_body
         self.header_timeout = header_timeout
-        self._handle = handler
+        self.body_timeout = body_timeout
+        self.guests: set[Express] = set()
+        """The connections that are not aiohttp's."""
+        self.date = Date()
         super().__init__(self._visited, request_factory=self._request, handler_cancellation=True, loop=self.loop)
         self._sweep = self.loop.call_later(SWEEP, self._close_late)
 
-    def __call__(self) -> Visitor:
+    def __call__(self) -> asyncio.Protocol:  # type: ignore[override]  # a protocol is all that a listener wants
         """Make the protocol of a new connection."""
+        return Express(self)
+
+    def visitor(self) -> Visitor:
+        """Make the protocol of a connection that is handed over."""
         return Visitor(self)
 
     def stop(self) -> None:
         """Stop looking for late connections."""
         self._sweep.cancel()
 
+    def pre_shutdown(self) -> None:
+        """Close the connections that are idle, and each other one after its answer."""
+        super().pre_shutdown()
+        for guest in list(self.guests):
+            guest.leave()
+
+    def release(self) -> None:
+        """The same, but for those whose request is on its way in: it is served, and the next comes to who listens."""
+        for visitor in self.connections:
+            if isinstance(visitor, Visitor) and visitor.waiting_since is None:
+                visitor.close()
+        for guest in list(self.guests):
+            if guest.since is None:
+                guest.leave()
+
+    async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109  # aiohttp's signature
+        """Cut the connections that are still busy after `timeout` seconds."""
+        tasks = [guest.task for guest in self.guests if guest.task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=timeout)
+        for guest in list(self.guests):
+            guest.cut()
+        if tasks:
+            await asyncio.wait(tasks)
+        await super().shutdown(timeout)
+
     async def _visited(self, request: web.BaseRequest) -> web.StreamResponse:
         visitor = request.protocol
-        assert isinstance(visitor, Visitor)  # noqa: S101  # made by __call__
+        assert isinstance(visitor, Visitor)  # noqa: S101  # made by visitor()
         visitor.waiting_since = None
-        return await self._handle(request)
+        visit = Visit(request, max_body=self.max_body)
+        try:
+            answer = await self.handle(visit)
+            return visit.response or web.Response() if answer is None else await visit.answer(answer)
+        except ConnectionError:
+            return web.Response()  # to nobody: the client left at the very moment that something was to be said
 
     def _request(
         self,
@@ -138,29 +259,17 @@ class Front(web.Server):
         writer: Any,  # noqa: ANN401
         task: asyncio.Task[None],
     ) -> web.BaseRequest:
-        return Visit(message, payload, protocol, writer, task, self.loop, client_max_size=self.max_body)
+        return web.BaseRequest(message, payload, protocol, writer, task, self.loop, client_max_size=self.max_body)
 
     def _close_late(self) -> None:
-        oldest = self.loop.time() - self.header_timeout
+        now = self.loop.time()
+        oldest = now - self.header_timeout
         for visitor in self.connections:
             if isinstance(visitor, Visitor) and visitor.waiting_since is not None and visitor.waiting_since < oldest:
                 visitor.late()
+        for guest in list(self.guests):
+            guest.late(now)
         self._sweep = self.loop.call_later(SWEEP, self._close_late)
-
-
-def refusal(error: RouterdError, generation_id: str | None = None) -> web.Response:
-    """An error as an HTTP answer."""
-    headers = {"Server": "routerd", "Content-Type": "application/json"}
-    if error.retry_after is not None:
-        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
-    if generation_id:
-        headers["X-Generation-Id"] = generation_id
-    if isinstance(error, MethodNotAllowed):
-        headers["Allow"] = ", ".join(error.metadata.get("allowed", ()))  # RFC 9110 15.5.6
-    response = web.Response(status=error.status, body=encode(error, generation_id), headers=headers)
-    if error.status in UNREAD:
-        response.force_close()
-    return response
 
 
 def _unreadable(exc: BaseException | None, message: str) -> RouterdError:

@@ -6,6 +6,8 @@ from email.utils import parsedate_to_datetime
 
 import msgspec
 
+from routerd.server.client import Fields
+
 PASSED_ON = frozenset({b"x-request-id", b"retry-after-ms", b"openai-processing-ms", b"openai-version"})
 PASSED_ON_PREFIXES = (b"x-ratelimit-", b"anthropic-ratelimit-")
 """Answer headers that clients act on. Organisation names, cookies and server names of the provider are not theirs."""
@@ -54,6 +56,14 @@ def host_name(host: str) -> str:
         name, closed, _ = host[1:].partition("]")
         return name.lower() if closed else ""
     return host.partition(":")[0].lower().removesuffix(".")
+
+
+def token(fields: Fields) -> str | None:
+    """The caller's key, wherever the SDKs of the vendors put it."""
+    authorization = fields.get("authorization")
+    if authorization is not None:
+        return bearer(authorization)
+    return fields.get("x-api-key") or fields.get("api-key") or fields.get("x-goog-api-key")
 
 
 def bearer(authorization: str | None, *others: str | None) -> str | None:

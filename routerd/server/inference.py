@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import secrets
-from collections.abc import Awaitable
 
 import msgspec
-import structlog
-from aiohttp import web
 
 from routerd.dialects import openai
 from routerd.errors import (
     CoolingDown,
-    InvalidRequest,
     LedgerUnavailable,
-    PayloadTooLarge,
-    RequestTimeout,
     RouterdError,
     UnknownModel,
 )
@@ -26,18 +19,19 @@ from routerd.routing.attempts import Attempts
 from routerd.routing.candidates import Candidate, Endpoint, expand, resolve
 from routerd.routing.health import arrange
 from routerd.server import clock
+from routerd.server.client import SERVER, Client, Headers, Whole, refusal
 from routerd.server.destinations import Generation
 from routerd.server.discovery import Discovery
 from routerd.server.exchange import Exchange
-from routerd.server.front import refusal
 from routerd.server.services import Ask, Services
-from routerd.server.sink import HIGH_WATER, ChunkedSink, PlainSink, Whole
 
-log = structlog.get_logger("routerd")
-
-SLOWEST_CLIENT = 300.0
-"""Seconds that a client may take to read what is waiting for it, before it counts as gone."""
-DEFAULT = "application/json"
+STREAM = [
+    SERVER,
+    ("Content-Type", "text/event-stream; charset=utf-8"),
+    ("Cache-Control", "no-cache"),
+    ("X-Accel-Buffering", "no"),
+]
+"""What every stream's head says, so that nothing between us and the client holds it back."""
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -47,13 +41,15 @@ class Caller(msgspec.Struct, frozen=True):
     environment: str | None
     openrouter: bool
     """The path began with /api/v1."""
+    extra: Headers = []
+    """Headers that every answer to it gains."""
 
 
 async def chat(
-    request: web.BaseRequest, caller: Caller, *, generation: Generation, services: Services, discovery: Discovery
-) -> web.StreamResponse:
+    client: Client, caller: Caller, *, generation: Generation, services: Services, discovery: Discovery
+) -> Whole | None:
     """Answer POST /chat/completions. Raises RouterdError for what is refused before any provider is asked."""
-    body = await read_body(request, generation.runtime.config.server.body_timeout)
+    body = await client.take_body(generation.runtime.config.server.body_timeout)
     wall, arrived = clock.wall(), clock.precise()
     if services.unwritten and generation.runtime.config.spend_log.on_error == "refuse" and not services.catch_up():
         raise LedgerUnavailable("the spend log cannot be written, so nothing is sent that could not be recorded")
@@ -69,7 +65,7 @@ async def chat(
         door="chat",
         key=caller.key,
         environment=caller.environment,
-        app=request.headers.get("X-OpenRouter-Title") or request.headers.get("X-Title"),
+        app=client.fields.get("x-openrouter-title") or client.fields.get("x-title"),
         wall=wall,
         arrived=arrived,
         bytes_in=len(body),
@@ -79,25 +75,7 @@ async def chat(
         preferences_dropped=wanted.dropped,
     )
     attempts = Attempts(_well(candidates, services), most=generation.runtime.config.routing.max_attempts)
-    return await _serve(request, Exchange(ask, attempts, services))
-
-
-async def read_body(request: web.BaseRequest, limit: float) -> bytes:
-    """The request's body, within `limit` seconds and the listener's size."""
-    expects = request.headers.get("Expect", "").lower() == "100-continue" and request.version >= (1, 1)
-    if expects and request.transport is not None:
-        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")  # RFC 9110 10.1.1; curl waits a second for it
-    try:
-        if request.content.is_eof():
-            return await request.read()
-        async with asyncio.timeout(limit):
-            return await request.read()
-    except TimeoutError:
-        raise RequestTimeout(f"the body took longer than server.body_timeout ({limit:g} s)") from None
-    except web.HTTPRequestEntityTooLarge:
-        raise PayloadTooLarge("the body is over server.max_body") from None
-    except web.RequestPayloadError as error:
-        raise InvalidRequest(f"the body cannot be read: {error}") from None
+    return await _serve(client, caller, Exchange(ask, attempts, services))
 
 
 async def _entries(
@@ -122,75 +100,36 @@ def _well(candidates: list[Candidate], services: Services) -> list[Candidate]:
     return order
 
 
-async def _serve(request: web.BaseRequest, exchange: Exchange) -> web.StreamResponse:
-    """Run the exchange, and turn its answer into ours. Whatever ends this coroutine ends the exchange."""
+async def _serve(client: Client, caller: Caller, exchange: Exchange) -> Whole | None:
+    """Run the exchange, and give its answer to the client. Whatever ends this coroutine ends the exchange."""
     services = exchange.services
     services.entered()
     try:
         exchange.start()
         answer = await exchange.opened
         if isinstance(answer, Whole):
-            return await _whole(request, exchange, answer)
-        return await _stream(request, exchange, answer.headers)
+            kind = exchange.head.content_type.decode("latin-1") or "application/json"
+            return msgspec.structs.replace(answer, headers=[*answer.headers, SERVER, ("Content-Type", kind)])
+        await _stream(client, exchange, [*answer.headers, *STREAM, *caller.extra])
     except RouterdError as error:
         return refusal(error, exchange.ask.id)
-    except ConnectionError:
-        return web.Response()  # to nobody: the client left at the very moment that something was to be said
     finally:
         exchange.client_gone()
         services.left()
+    return None
 
 
-async def _whole(request: web.BaseRequest, exchange: Exchange, answer: Whole) -> web.Response:
-    kind = exchange.head.content_type.decode("latin-1") or DEFAULT
-    headers = {**dict(answer.headers), "Server": "routerd", "Content-Type": kind}
-    response = web.Response(status=answer.status, body=answer.body, headers=headers)
-    if len(answer.body) > HIGH_WATER and request.transport is not None:  # a smaller one waits for no reader
-        await response.prepare(request)
-        await _in_time(response.write_eof(), request.transport)
-    return response
-
-
-async def _stream(request: web.BaseRequest, exchange: Exchange, headers: list[tuple[str, str]]) -> web.StreamResponse:
-    response = web.StreamResponse(
-        headers={
-            **dict(headers),
-            "Server": "routerd",
-            "Content-Type": "text/event-stream; charset=utf-8",
-            "Cache-Control": "no-cache",
-            "X-Accel-Buffering": "no",
-        }
-    )
-    chunked = request.version >= (1, 1)
-    if chunked:
-        response.enable_chunked_encoding()
-    else:
-        response.force_close()
-    await response.prepare(request)
-    transport = request.transport
-    if transport is None:
-        raise ConnectionResetError("the client left")
+async def _stream(client: Client, exchange: Exchange, headers: Headers) -> None:
+    sink = await client.begin(headers)
     tallies = exchange.services.tallies
     tallies.streams += 1
     try:
-        exchange.attach(ChunkedSink(transport) if chunked else PlainSink(transport))
+        exchange.attach(sink)
         while not exchange.ended:
             await exchange.attention()
             if exchange.paused and not exchange.ended:
-                await _in_time(request.writer.drain(), transport)
+                await client.drained()
                 exchange.resume()
     finally:
         tallies.streams -= 1
-    await _in_time(response.write_eof(), transport)
-    return response
-
-
-async def _in_time(read: Awaitable[None], transport: asyncio.Transport) -> None:
-    """Wait until a slow client has read what is waiting for it; hang up on one that stopped reading for good."""
-    try:
-        async with asyncio.timeout(SLOWEST_CLIENT):
-            await read
-    except TimeoutError:
-        log.warning("client.stalled", seconds=SLOWEST_CLIENT)
-        transport.abort()
-        raise ConnectionResetError("the client stopped reading") from None
+    await client.finish()

@@ -7,6 +7,7 @@ whole nanodollars per token and 5 are not whole picodollars, so the picodollar i
 from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from functools import lru_cache
 
 import msgspec
 
@@ -59,6 +60,7 @@ def cost(usage: Usage, price: Price | None) -> Cost | None:
     )
 
 
+@lru_cache(maxsize=64)  # the same sum goes into the answer and into the record
 def format_usd(picousd: int) -> str:
     """The exact amount in USD, without exponent or trailing zeros: 28050000 is "0.00002805", 0 is "0"."""
     sign = "-" if picousd < 0 else ""

@@ -101,7 +101,7 @@ def test_what_a_full_disk_does_to_requests_is_said(ask: Any) -> None:
     log |= {"on_error": "continue", "lost": 3}
     out = ask({**STATUS, "spend_log": log})[1].replace("\n", " ")
     assert "3 lost" in out
-    assert "7 waiting: full; requests pass unrecorded" in out
+    assert "7 waiting: full; requests pass, their records wait in memory" in out
 
 
 def test_the_journal_says_what_a_crash_would_not_know(ask: Any) -> None:

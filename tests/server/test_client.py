@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from routerd.server import inference
-from routerd.server.sink import HIGH_WATER, ChunkedSink, PlainSink
+from routerd.server.client import HIGH_WATER, ChunkedSink, PlainSink
 from tests.server.gateway import KEY, MESSAGES, Gateway, Wire, provider, request, until
 from tests.upstream import Chunk, End, Head, Send, Stall, Step, Upstream, chunks, completion
 
