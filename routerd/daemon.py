@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import faulthandler
+import gc
 import os
 import resource
 import signal
@@ -20,21 +20,23 @@ import structlog
 
 from routerd import keys, logs, notify
 from routerd.config import runtime
-from routerd.config.differences import differences
+from routerd.config.differences import differences, issued
 from routerd.config.load import load
 from routerd.config.schema import SpendLog
-from routerd.errors import ConfigError, RouterdError
+from routerd.errors import ConfigError, Draining, RouterdError
 from routerd.secrets import read_all
 from routerd.server import bookkeeping, clock, destinations
 from routerd.server.admin import Admin
 from routerd.server.app import App
 from routerd.server.destinations import Generation
+from routerd.server.dial import prepare
 from routerd.server.front import Front
 from routerd.server.listeners import Listeners, held
 from routerd.server.pool import Pool
 from routerd.server.services import Services
 from routerd.server.simulator import Simulator
 from routerd.server.tasks import spawn
+from routerd.server.upstream import UpstreamError
 from routerd.server.watchdog import Watchdog
 from routerd.spend.ledger import LedgerError
 
@@ -115,7 +117,10 @@ class Daemon:
         admin = Admin(self)
         self.app.management |= {("GET", "/admin/status"): admin.status, ("POST", "/admin/reload"): admin.reload}
         self.front = Front(
-            self.app.handle, max_body=config.server.max_body, header_timeout=config.server.header_timeout
+            self.app.handle,
+            max_body=config.server.max_body,
+            header_timeout=config.server.header_timeout,
+            body_timeout=config.server.body_timeout,
         )
         self.listeners = Listeners(self.front, self._inherited)
         self._cleanup.callback(self.listeners.close)
@@ -140,7 +145,7 @@ class Daemon:
     async def reload(self) -> list[str]:
         """Read the configuration and its secrets again; what changed. ConfigError leaves everything as it was."""
         async with self._reload_announced():
-            before = self.app.generation.runtime.config
+            before, named = self.app.generation.runtime.config, self.app.generation.runtime.environments
             try:
                 generation = await self._generation()
                 config = generation.runtime.config
@@ -153,7 +158,7 @@ class Daemon:
                 log.error("config.refused", faults=faults)  # noqa: TRY400  # the user's file, not our code
                 raise
             self._take(generation)
-            changed = differences(before, config)
+            changed = [*differences(before, config), *issued(named, generation.runtime.environments)]
             self.last_reload = {"at": clock.stamp(clock.wall()), "ok": True, "error": None}
             log.info("config.reloaded", changed=changed)
             return changed
@@ -178,21 +183,30 @@ class Daemon:
         secrets = await read_all(runtime.wanted(config))
         try:
             self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-            issued, admin = keys.load(self.state / "keys.toml"), keys.admin_key(self.state / "admin.key")
+            entries, admin = keys.load(self.state / "keys.toml"), keys.admin_key(self.state / "admin.key")
         except OSError as error:
             raise ConfigError([f"state directory {self.state}: {error.strerror or error}"]) from error
-        built = runtime.build(config, secrets=secrets, issued=issued, admin=admin)
+        built = runtime.build(config, secrets=secrets, issued=entries, admin=admin)
         built = msgspec.structs.replace(built, hosts=built.hosts | {listen.host for listen in self._held})
         if any(source.dialect == "simulator" for source in built.sources.values()) and not self._simulator:
             simulator = Simulator()
             self._simulator = f"http://127.0.0.1:{await simulator.start()}"
             self._cleanup.push_async_callback(simulator.close)
-        return destinations.build(built, simulator=self._simulator, environ=os.environ)
+        generation = destinations.build(built, simulator=self._simulator, environ=os.environ)
+        for place in {destination.origin for destination in generation.destinations.values()}:
+            try:
+                await asyncio.to_thread(
+                    prepare, place
+                )  # reads the system's certificates: 40 ms, not on a first request
+            except UpstreamError as error:
+                raise ConfigError([f"providers: {error}"]) from error
+        return generation
 
     def _take(self, generation: Generation) -> None:
         server = generation.runtime.config.server
         self._masking.mask = generation.mask
-        self.front.max_body, self.front.header_timeout = server.max_body, server.header_timeout
+        self.front.max_body = server.max_body
+        self.front.header_timeout, self.front.body_timeout = server.header_timeout, server.body_timeout
         self.app.take(generation)
         if not generation.runtime.environments and generation.runtime.config.auth.mode == "key":
             log.warning("keys.none", hint="nobody can call this daemon yet: `routerd key create NAME`")
@@ -236,11 +250,13 @@ class Daemon:
             self.front.release()
         self.app.draining = True
         await self._emptied(timeout)
+        for exchange in list(self.services.live):
+            exchange.interrupt(Draining("routerd was stopped before the answer was whole", retry_after=1))
         self.listeners.close()
         self.app.discovery.stop()
         self.front.stop()
         self.front.pre_shutdown()  # idle connections go at once
-        await self.front.shutdown(LAST_WORDS if not self.services.tallies.active else 0.1)
+        await self.front.shutdown(LAST_WORDS)
         self.services.emptied.clear()
         await self._emptied(LAST_WORDS)  # who was cut off still has a record to write
 

@@ -72,6 +72,8 @@ class RouterdError(Exception):
         self.retry_after = retry_after
         """Seconds after which the same request may succeed."""
         self.metadata = dict(metadata or {})
+        self.generation_id: str | None = None
+        """The request that it ends, where a door had given it an id."""
 
 
 class ConfigError(RouterdError):
@@ -203,7 +205,7 @@ class ProviderFailed(RouterdError):
         self.error_type = error_type  # type: ignore[misc]
 
 
-def envelope(error: RouterdError, generation_id: str | None = None) -> dict[str, Any]:
+def envelope(error: RouterdError) -> dict[str, Any]:
     """The error as a client of an OpenAI-style door reads it.
 
     OpenRouter's envelope (`code` always an int: both its SDKs throw on a string), with OpenAI's `type` and `param`
@@ -213,14 +215,14 @@ def envelope(error: RouterdError, generation_id: str | None = None) -> dict[str,
     metadata["source"] = "provider" if isinstance(error, ProviderFailed) else "routerd"
     if error.hint:
         metadata["hint"] = error.hint
-    if generation_id:
-        metadata["generation_id"] = generation_id
+    if error.generation_id:
+        metadata["generation_id"] = error.generation_id
     kind = OPENAI_TYPES.get(error.status) or ("server_error" if error.status >= 500 else "invalid_request_error")
     return {
         "error": {"message": error.message, "code": error.status, "type": kind, "param": None, "metadata": metadata}
     }
 
 
-def encode(error: RouterdError, generation_id: str | None = None) -> bytes:
+def encode(error: RouterdError) -> bytes:
     """`envelope` as JSON bytes."""
-    return msgspec.json.encode(envelope(error, generation_id))
+    return msgspec.json.encode(envelope(error))

@@ -7,7 +7,7 @@ from typing import Any
 
 from routerd.config.schema import Config
 
-TABLES = ("providers", "models", "keys")
+TABLES = ("providers", "models")
 SECTIONS = ("server", "auth", "spend_log", "routing")
 
 
@@ -17,6 +17,11 @@ def differences(before: Config, after: Config) -> list[str]:
     for table in TABLES:
         lines += _table(table, getattr(before, table), getattr(after, table))
     return lines
+
+
+def issued(before: Mapping[str, str | None], after: Mapping[str, str | None]) -> list[str]:
+    """One line for each key, declared or made by `routerd key`, that is new, gone or moved to another environment."""
+    return _table("keys", before, after)
 
 
 def _table(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:

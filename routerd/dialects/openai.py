@@ -24,7 +24,7 @@ from routerd.dialects.openai_answer import (
 from routerd.dialects.openai_error import ProviderError, decode_error, in_band_error
 from routerd.dialects.openai_plain import PlainRequest
 from routerd.dialects.openai_plain import request as plain_request
-from routerd.dialects.openai_stream import StreamTap
+from routerd.dialects.openai_stream import StreamTap, is_stream
 from routerd.errors import InvalidRequest
 from routerd.wire.jsonsplice import Document, DuplicateKey
 
@@ -40,6 +40,7 @@ __all__ = [
     "decode_error",
     "encode",
     "in_band_error",
+    "is_stream",
     "read",
     "read_answer",
     "usage_of",
@@ -132,7 +133,7 @@ def encode(request: ChatRequest, *, model: str, ask_usage: bool, to_openrouter: 
     """The request for one provider, under its own name for the model.
 
     `ask_usage` is False where a provider refuses `stream_options`; a client's own then passes all the same.
-    `to_openrouter` leaves OpenRouter's members in.
+    `to_openrouter` leaves OpenRouter's members in, but for its own fallbacks.
     """
     if request.plain is not None:
         return Encoded(body=_encoded_plain(request.raw, request.plain, model=model, ask_usage=ask_usage))
@@ -140,7 +141,7 @@ def encode(request: ChatRequest, *, model: str, ask_usage: bool, to_openrouter: 
     changes: dict[str, bytes] = {"model": msgspec.json.encode(model)}
     if document.value("model") == model:
         del changes["model"]  # however it is spelled
-    removed: set[str] = set()
+    removed = {"models", "route"} if request.openrouter else set[str]()  # routerd falls back itself, by its own names
     dropped: list[str] = []
     if request.openrouter and not to_openrouter:
         removed.update(_OPENROUTER)

@@ -26,6 +26,11 @@ One search costs less than one for each name (0.7 us against 1.5 us on a chunk o
 _DATA_LINE = re.compile(rb"(?:^|(?<=[\r\n]))data:([^\r\n]*)")
 
 
+def is_stream(data: bytes) -> bool:
+    """Whether a body that begins so is a stream of events: some providers send one under another Content-Type."""
+    return data.startswith((b"data:", b"event:", b":"))
+
+
 class StreamTap:
     """One stream on its way from a provider to a client. `feed` gives what may go to the client now.
 

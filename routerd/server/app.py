@@ -99,7 +99,7 @@ class App:
             extra += [("Access-Control-Allow-Origin", origin), ("Vary", "Origin"), EXPOSED]
             if client.method == "OPTIONS":
                 return _preflight(client)
-        path = client.target.partition("?")[0]
+        path = headers.path_of(client.target)
         openrouter = path.startswith("/api/v1/")
         place = path[8:] if openrouter else path.removeprefix("/v1/")
         table = self.doors if place is not path else self.management if path.startswith("/admin/") else self.operations

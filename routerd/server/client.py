@@ -117,18 +117,18 @@ class PlainSink:
         return self._transport.get_write_buffer_size() > HIGH_WATER
 
 
-def refusal(error: RouterdError, generation_id: str | None = None) -> Whole:
+def refusal(error: RouterdError) -> Whole:
     """An error as an HTTP answer."""
     headers = [SERVER, JSON]
     if error.retry_after is not None:
         headers.append(("Retry-After", str(max(1, math.ceil(error.retry_after)))))
     if error.status == 401:
         headers.append(("WWW-Authenticate", 'Bearer realm="routerd"'))  # RFC 9110 15.5.2
-    if generation_id:
-        headers.append(("X-Generation-Id", generation_id))
+    if error.generation_id:
+        headers.append(("X-Generation-Id", error.generation_id))
     if isinstance(error, MethodNotAllowed):
         headers.append(("Allow", ", ".join(error.metadata.get("allowed", ()))))  # RFC 9110 15.5.6
-    return Whole(error.status, headers, encode(error, generation_id), close=error.status in UNREAD)
+    return Whole(error.status, headers, encode(error), close=error.status in UNREAD)
 
 
 def json(body: bytes, *, status: int = 200) -> Whole:

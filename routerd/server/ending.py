@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 UNPRICED = {"cost": b"null", "cost_details": b"null", "is_byok": b"false"}
 """An unknown price is null and never 0."""
+MOST_DROPPED = 1024
+"""Characters of the header that lists what was dropped; clients refuse longer heads as a whole."""
 NOTHING = pricing.Cost(total=0)
 """What a request cost that failed before any output, or that was never written to a provider."""
 
@@ -45,7 +47,8 @@ def head(exchange: Exchange) -> list[tuple[str, str]]:
             *exchange.head.passed_on,
         ]
     if dropped := (*ask.preferences_dropped, *ask.dropped):
-        out.append(("X-Routerd-Dropped", ", ".join(dropped)))
+        # Names of the client's own choosing: escaped, for a line break would begin a header of the client's own.
+        out.append(("X-Routerd-Dropped", ascii(", ".join(dropped))[1:-1][:MOST_DROPPED]))
     return out
 
 
@@ -118,6 +121,7 @@ def in_band(error: openai.ProviderError, mask: Mask) -> Failure:
 
 def error_event(exchange: Exchange, error: RouterdError) -> bytes:
     """The last event of a chat stream that failed: OpenRouter's form, which OpenAI's SDKs raise on as well."""
+    error.generation_id = exchange.ask.id
     tap, endpoint = exchange.tap, exchange.attempts.candidate.endpoint
     chunk = {
         "id": (tap and tap.upstream_id) or exchange.ask.id,
@@ -125,7 +129,7 @@ def error_event(exchange: Exchange, error: RouterdError) -> bytes:
         "created": int(exchange.ask.wall),
         "model": (tap and tap.model) or endpoint.model,
         "provider": endpoint.provider,
-        **envelope(error, exchange.ask.id),
+        **envelope(error),
         "choices": [{"index": 0, "delta": {"content": ""}, "finish_reason": "error"}],
     }
     return b"data: %b\n\n" % msgspec.json.encode(chunk)

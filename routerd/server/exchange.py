@@ -17,21 +17,13 @@ from routerd.dialects import openai
 from routerd.errors import RouterdError
 from routerd.routing.attempts import Attempts, Failure, Reply
 from routerd.server import clock, ending, headers
+from routerd.server.bounds import MOST_ANSWER, MOST_HELD, MOST_REFUSAL, WAITING
 from routerd.server.client import Live, Sink, Whole
 from routerd.server.destinations import Destination
 from routerd.server.services import Ask, Services
 from routerd.server.upstream import Call, UpstreamError
 from routerd.spend.record import Status
 from routerd.wire.inflate import CODINGS, Inflater
-
-MOST_REFUSAL = 64 * 1024
-"""Bytes kept of a provider's error body; the rest is read and dropped."""
-MOST_ANSWER = 256 * 1024 * 1024
-"""Bytes of an answer that is not a stream. It is held until its end, because its usage stands there."""
-MOST_HELD = 1024 * 1024
-"""Bytes held before the first output; a stream that says this much counts as having begun."""
-WAITING = b": waiting for the provider\n\n"
-"""A comment, which every SSE client skips (WHATWG HTML 9.2.6)."""
 
 
 class Exchange:
@@ -53,10 +45,8 @@ class Exchange:
         self.timer: asyncio.TimerHandle | None = None
         self.ended = False
         self.paused = False
-        self.quiet = True
-        """Nothing of the provider's has gone to the client since the last look."""
-        self.due = ask.arrived + ask.keepalive_after
-        """When to look next whether the client has heard anything."""
+        self.quiet = True  # nothing of the provider's has gone to the client since the last look
+        self.due = ask.arrived + ask.keepalive_after  # when to look whether the client has heard anything
         self.sent = 0
         self.first_at: float | None = None
         self.asked_at: float | None = None
@@ -70,14 +60,10 @@ class Exchange:
         self.head = headers.Head()
         self.inflate: Inflater | None = None
         self.tap: openai.StreamTap | None = None
-        self.body: list[bytes] = []
-        """Pieces of an answer that is not a stream."""
-        self.held: list[bytes] = []
-        """Events that came before the first output, or before the client's sink."""
-        self.kept = 0
-        """Bytes of both."""
-        self.late = math.inf
-        """When the stream will have stayed without output for too long."""
+        self.body: list[bytes] = []  # pieces of an answer that is not a stream
+        self.held: list[bytes] = []  # events before the first output, or the client's sink
+        self.kept = 0  # bytes of both
+        self.late = math.inf  # when the stream will have been without output for too long
 
     # What the client's side calls.
 
@@ -96,7 +82,7 @@ class Exchange:
             self._send(WAITING)
 
     async def attention(self) -> None:
-        """Wait until the exchange has ended, or the client is slow (`paused`)."""
+        """Wait until it has ended, or the client is slow (`paused`)."""
         if not self.ended and not self.paused:
             self.waiter = self.services.loop.create_future()
             await self.waiter
@@ -112,6 +98,12 @@ class Exchange:
             self.call.cancel()
             self._end("cancelled")
 
+    def interrupt(self, error: RouterdError) -> None:
+        """End at once, because the daemon does; the client is told."""
+        if not self.ended:
+            self.call.cancel()
+            self._refuse(error, "interrupted")
+
     # What the provider's side calls.
 
     def on_head(self, status: int, fields: list[tuple[bytes, bytes]]) -> None:
@@ -126,11 +118,7 @@ class Exchange:
         if 200 <= status < 300:
             kind = head.content_type
             if b"event-stream" in kind or (self.ask.request.stream and b"json" not in kind):
-                amend = partial(ending.amendment, endpoint=self.attempts.candidate.endpoint)
-                self.tap = openai.StreamTap(amend=amend, hide_usage=self.ask.hide_usage)
-                if self.timer is not None and (limit := self._destination().first_token):
-                    self.late = clock.precise() + limit
-                    self._set_timer()
+                self._open_tap()
 
     def on_data(self, data: bytes) -> None:
         """Take some of the answer's body."""
@@ -141,6 +129,14 @@ class Exchange:
                 self.call.cancel()
                 self.on_error(UpstreamError("invalid", str(error)))
                 return
+        if (
+            self.tap is None
+            and not self.body
+            and self.status < 300
+            and self.ask.request.stream
+            and openai.is_stream(data)
+        ):
+            self._open_tap()
         tap = self.tap
         if tap is None:
             self._collect(data)
@@ -210,16 +206,24 @@ class Exchange:
             self._fresh()
             self._try()
 
-    def _refuse(self, error: RouterdError) -> None:
+    def _refuse(self, error: RouterdError, status: Status = "error") -> None:
         """Nothing is left: an HTTP error while that is possible, else an error event."""
-        self.held.clear()
+        if not self.attempts.committed:
+            self.held.clear()
         if self.opened.done():
             self._send(ending.error_event(self, error))
         else:
             self.opened.set_exception(error)
-        self._end("error")
+        self._end(status)
 
     # A stream.
+
+    def _open_tap(self) -> None:
+        amend = partial(ending.amendment, endpoint=self.attempts.candidate.endpoint)
+        self.tap = openai.StreamTap(amend=amend, hide_usage=self.ask.hide_usage)
+        if self.timer is not None and (limit := self._destination().first_token):
+            self.late = clock.precise() + limit
+            self._set_timer()
 
     def _before_output(self, tap: openai.StreamTap, data: bytes) -> None:
         events = tap.feed(data)
@@ -310,8 +314,7 @@ class Exchange:
         """The provider's error answer."""
         return ending.refusal(self.status, b"".join(self.body), self.head.retry_after, self.ask.generation.mask)
 
-    # Time, and the end.
-
+    # Time and the end.
     def _set_timer(self) -> None:
         if self.timer is not None:
             self.timer.cancel()
@@ -327,15 +330,12 @@ class Exchange:
             return
         if now >= self.due:
             self.due = now + self.ask.keepalive_after
-            self._keep_alive()
+            if not self.opened.done():
+                self.opened.set_result(Live(ending.head(self)))
+            elif self.sink is not None and self.quiet and not self.paused:
+                self._send(WAITING)
+            self.quiet = True
         self._set_timer()
-
-    def _keep_alive(self) -> None:
-        if not self.opened.done():
-            self.opened.set_result(Live(ending.head(self)))
-        elif self.sink is not None and self.quiet and not self.paused:
-            self._send(WAITING)
-        self.quiet = True
 
     def _end(self, status: Status) -> None:
         self.ended = True

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, cast
 import httptools
 import structlog
 
-from routerd.errors import RequestTimeout
+from routerd.errors import RequestTimeout, RouterdError
 from routerd.server.client import SLOWEST_CLIENT, ChunkedSink, Headers, Whole, refusal
 
 if TYPE_CHECKING:
@@ -31,9 +31,10 @@ KEEP_ALIVE = 600.0
 LARGEST = 1024 * 1024
 """Bytes of a body that is waited for here; what a larger one costs is not its connection."""
 LONGEST_HEAD = 16 * 1024
+MOST_HEADERS = 128
 MOST_AHEAD = 64 * 1024
 """Bytes that a client may send ahead of the answer it is waiting for, before its socket is paused."""
-ODD = ("transfer-encoding", "content-encoding", "expect", "upgrade")
+ODD = frozenset({"transfer-encoding", "content-encoding", "expect", "upgrade"})
 """Headers that make a request one for aiohttp."""
 STATUS_LINES = {status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus}
 
@@ -42,19 +43,23 @@ class Express(asyncio.Protocol):
     """One client connection until it is handed over. Of the request that it is serving it is the `Client`."""
 
     __slots__ = (
-        "_ahead", "_body", "_drain", "_front", "_idle_since", "_length", "_odd", "_paused", "closing", "fields",
-        "since", "target", "task", "transport",
+        "_ahead", "_begun", "_body", "_drain", "_front", "_idle_since", "_length", "_odd", "_paused", "_wanted",
+        "closing", "fields", "since", "target", "task", "transport",
     )  # fmt: skip
 
     method = "POST"
 
     def __init__(self, front: Front) -> None:
         self._front = front
-        self._ahead = b""
+        self._ahead = bytearray()
         """What has come of the request that is on its way, or of the one after the request being served."""
+        self._wanted = 0
+        """Bytes that make the request on its way whole, 0 while its head is not."""
         self._length = 0
         self._odd = False
         self._body = b""
+        self._begun = False
+        """The head of an answer has been sent."""
         self._idle_since = 0.0
         self._paused = False
         self.task: asyncio.Task[None] | None = None
@@ -77,13 +82,15 @@ class Express(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of the client: of its next request, or sent ahead of an answer."""
-        if self._ahead:
-            data = self._ahead + data
-        if self.task is None:
+        ahead = self._ahead
+        if self.task is None and not ahead:
             self._request(data)
             return
-        self._ahead = data
-        if len(data) > MOST_AHEAD and not self._paused and self.transport is not None:
+        ahead += data
+        if self.task is None:
+            if len(ahead) >= self._wanted:
+                self._request(bytes(ahead))
+        elif len(ahead) > MOST_AHEAD and not self._paused and self.transport is not None:
             self._paused = True
             self.transport.pause_reading()
 
@@ -108,21 +115,25 @@ class Express(asyncio.Protocol):
 
     def _request(self, data: bytes) -> None:
         """Serve the request that `data` begins with, wait for more of it, or hand the connection over."""
+        data = data.lstrip(b"\r\n")  # RFC 9112 2.2: some clients send an empty line after a request
+        if not data:
+            return
         if self.since is None:
             self.since = self._front.loop.time()
         end = data.find(b"\r\n\r\n") + 4
         if end < 4:
             if len(data) < LONGEST_HEAD and any(door.startswith(data[: len(door)]) for door in DOORS):
-                self._ahead = data
+                self._ahead = bytearray(data)
             else:
                 self._hand_over(data)
         elif end > LONGEST_HEAD or not data.startswith(DOORS) or not self._understood(data[:end]):
             self._hand_over(data)
-        elif len(data) < end + self._length:
-            self._ahead = data
+        elif len(data) < (whole := end + self._length):
+            self._ahead, self._wanted = bytearray(data), whole
+            self.since = self._front.loop.time()  # the body has a clock of its own
         else:
-            self.since = None
-            self._body, self._ahead = data[end : end + self._length], data[end + self._length :]
+            self.since, self._wanted, self._begun = None, 0, False
+            self._body, self._ahead = data[end:whole], bytearray(data[whole:])
             self.task = self._front.loop.create_task(self._serve())
 
     def _understood(self, head: bytes) -> bool:
@@ -132,15 +143,15 @@ class Express(asyncio.Protocol):
         self._odd = False
         try:
             httptools.HttpRequestParser(self).feed_data(head)
-        except httptools.HttpParserError:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             return False
         length = fields.get("content-length", "")
         connection = fields.get("connection", "keep-alive").lower()
-        if self._odd or not (length.isascii() and length.isdigit()) or "host" not in fields:
+        if self._odd or not (length.isascii() and length.isdigit()) or len(length) > 9 or "host" not in fields:
             return False
-        if connection not in {"keep-alive", "close"} or any(name in fields for name in ODD):
+        if connection not in {"keep-alive", "close"} or not ODD.isdisjoint(fields) or len(fields) > MOST_HEADERS:
             return False
-        self._length = int(length[:12])
+        self._length = int(length)
         self.closing = connection == "close"
         return self._length <= min(LARGEST, self._front.max_body)
 
@@ -177,6 +188,8 @@ class Express(asyncio.Protocol):
                 await self.drained()
         except ConnectionError:
             self.closing = True  # the client has left, or stopped reading
+        except Exception as error:  # noqa: BLE001  # a fault of ours: it is told, and logged where nobody awaits us
+            self._crashed(error)
         finally:
             self.task = None
         transport = self.transport
@@ -190,18 +203,27 @@ class Express(asyncio.Protocol):
             self._paused = False
             transport.resume_reading()
         if self._ahead:
-            ahead, self._ahead = self._ahead, b""
-            self._request(ahead)
+            ahead, self._ahead = self._ahead, bytearray()
+            self._request(bytes(ahead))
+
+    def _crashed(self, error: Exception) -> None:
+        """Answer what we failed to catch, unless an answer has begun: that one breaks off."""
+        log.error("request.crashed", exc_info=error)
+        self.closing = True
+        if not self._begun:
+            self._write(refusal(RouterdError("routerd failed to handle this request; its log says why")))
 
     async def take_body(self, limit: float) -> bytes:  # noqa: ARG002  # it is here before the request is served
-        """Return the body."""
-        return self._body
+        """Return the body, which is no longer ours to keep."""
+        body, self._body = self._body, b""
+        return body
 
     async def begin(self, headers: Headers) -> ChunkedSink:
         """Send the head of a stream."""
         transport = self.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError("the client left")
+        self._begun = True
         transport.write(b"%b%bTransfer-Encoding: chunked\r\n\r\n" % (STATUS_LINES[200], self._head(headers)))
         return ChunkedSink(transport)
 
@@ -227,6 +249,7 @@ class Express(asyncio.Protocol):
     def _write(self, answer: Whole) -> None:
         if self.transport is None or self.transport.is_closing():
             return
+        self._begun = True
         self.closing = self.closing or answer.close
         line = STATUS_LINES.get(answer.status) or b"HTTP/1.1 %d \r\n" % answer.status
         head = b"%b%bContent-Length: %d\r\n\r\n" % (line, self._head(answer.headers), len(answer.body))
@@ -257,18 +280,16 @@ class Express(asyncio.Protocol):
             return
         if self.since is None:
             if self.task is None and now - self._idle_since > KEEP_ALIVE:
-                self.transport.close()
+                self.transport.abort()  # close() would wait for the reader of an answer that nobody reads
             return
-        in_body = b"\r\n\r\n" in self._ahead
-        name = "body" if in_body else "header"
-        if now - self.since < (self._front.body_timeout if in_body else self._front.header_timeout):
+        name, part = ("body", "body") if self._wanted else ("header", "head")
+        if now - self.since < (self._front.body_timeout if self._wanted else self._front.header_timeout):
             return
         if self._ahead:
-            part = "body" if in_body else "head"
             error = RequestTimeout(f"the request's {part} took longer than server.{name}_timeout")
             log.warning("request.refused", status=error.status, error_type=error.error_type, message=error.message)
-            self.closing = True
             self._write(refusal(error))
+        self.since, self._idle_since = None, now
         self.transport.close()
 
 

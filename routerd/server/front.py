@@ -25,13 +25,12 @@ from routerd.server.client import (
     Whole,
     refusal,
 )
-from routerd.server.express import KEEP_ALIVE, Date, Express
+from routerd.server.express import KEEP_ALIVE, MOST_HEADERS, Date, Express
 
 log = structlog.get_logger("routerd")
 
 LONGEST_LINE = 16 * 1024
 """Bytes of a request line or one header; aiohttp's 8 KiB is tight for clients that put metadata into headers."""
-MOST_HEADERS = 128
 LINGER = 2.0
 """Seconds that the rest of a refused body is read and dropped: a reset would take the answer from the client."""
 SWEEP = 1.0
@@ -157,7 +156,7 @@ class Visitor(web.RequestHandler):
 
     def handle_error(
         self,
-        request: web.BaseRequest,  # noqa: ARG002  # aiohttp's signature
+        request: web.BaseRequest,
         status: int = 500,
         exc: BaseException | None = None,
         message: str | None = None,
@@ -165,6 +164,8 @@ class Visitor(web.RequestHandler):
         """Answer what aiohttp's parser refused, or what we failed to catch, in the envelope of every other error."""
         if status >= 500:
             log.error("request.crashed", exc_info=exc)
+            if request.writer.output_size:
+                raise ConnectionError("an answer has begun, and breaks off")  # aiohttp closes the connection
             error: RouterdError = RouterdError("routerd failed to handle this request; its log says why")
         else:
             error = _unreadable(exc, message or "bad request")
@@ -190,7 +191,7 @@ class Visitor(web.RequestHandler):
 class Front(web.Server):
     """Makes the connections and closes those that are late. The limits may change at a reload."""
 
-    def __init__(self, handler: Handler, *, max_body: int, header_timeout: float, body_timeout: float = 30) -> None:
+    def __init__(self, handler: Handler, *, max_body: int, header_timeout: float, body_timeout: float) -> None:
         self.loop = asyncio.get_running_loop()
         self.handle = handler
         self.max_body = max_body

@@ -66,6 +66,14 @@ def token(fields: Fields) -> str | None:
     return fields.get("x-api-key") or fields.get("api-key") or fields.get("x-goog-api-key")
 
 
+def path_of(target: str) -> str:
+    """The path in a request's target, without the query. A proxy's absolute form counts too (RFC 9112 3.2.2)."""
+    if not target.startswith("/"):
+        _, _, rest = target.partition("://")
+        target = f"/{rest.partition('/')[2]}"
+    return target.partition("?")[0]
+
+
 def bearer(authorization: str | None, *others: str | None) -> str | None:
     """The caller's key: `Authorization: Bearer`, else the first of the other headers that is there."""
     if authorization:

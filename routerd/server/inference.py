@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import secrets
+from collections.abc import Sequence
 
 import msgspec
 
@@ -50,16 +51,38 @@ async def chat(
 ) -> Whole | None:
     """Answer POST /chat/completions. Raises RouterdError for what is refused before any provider is asked."""
     body = await client.take_body(generation.runtime.config.server.body_timeout)
+    id_ = f"gen-{secrets.token_hex(12)}"
+    try:
+        exchange = await _exchange(id_, client, body, caller, generation, services, discovery)
+    except RouterdError as error:
+        error.generation_id = id_
+        raise
+    return await _serve(client, caller, exchange)
+
+
+async def _exchange(  # noqa: PLR0917  # what `chat` was given, passed on
+    id_: str,
+    client: Client,
+    body: bytes,
+    caller: Caller,
+    generation: Generation,
+    services: Services,
+    discovery: Discovery,
+) -> Exchange:
+    """Read the request and choose who may serve it."""
     wall, arrived = clock.wall(), clock.precise()
-    if services.unwritten and generation.runtime.config.spend_log.on_error == "refuse" and not services.catch_up():
+    config = generation.runtime.config
+    if services.unwritten and config.spend_log.on_error == "refuse" and not services.catch_up():
         raise LedgerUnavailable("the spend log cannot be written, so nothing is sent that could not be recorded")
     asked = openai.read(body)
-    wanted = preferences.read(msgspec.json.decode(asked.preferences) if asked.preferences is not None else None)
     entries = await _entries(asked, generation, discovery)
+    wanted = preferences.ANY
+    if asked.preferences is not None and not _all_openrouter(entries, generation):
+        wanted = preferences.read(msgspec.json.decode(asked.preferences))
     candidates = expand(preferences.apply(entries, wanted), turn=services.turn)
     services.turn += 1
     ask = Ask(
-        id=f"gen-{secrets.token_hex(12)}",
+        id=id_,
         generation=generation,
         request=asked,
         door="chat",
@@ -71,11 +94,16 @@ async def chat(
         bytes_in=len(body),
         hide_usage=not (asked.asked_usage or asked.openrouter or caller.openrouter),
         fingerprint=caller.openrouter,
-        keepalive_after=generation.runtime.config.routing.keepalive_after,
+        keepalive_after=config.routing.keepalive_after,
         preferences_dropped=wanted.dropped,
     )
-    attempts = Attempts(_well(candidates, services), most=generation.runtime.config.routing.max_attempts)
-    return await _serve(client, caller, Exchange(ask, attempts, services))
+    return Exchange(ask, Attempts(_well(candidates, services), most=config.routing.max_attempts), services)
+
+
+def _all_openrouter(entries: Sequence[Sequence[Endpoint]], generation: Generation) -> bool:
+    """Whether OpenRouter will serve, whoever of it: then the preferences are OpenRouter's to honour, word for word."""
+    places = {endpoint.provider for entry in entries for endpoint in entry}
+    return all(generation.destinations[place].openrouter for place in places)
 
 
 async def _entries(
@@ -103,7 +131,7 @@ def _well(candidates: list[Candidate], services: Services) -> list[Candidate]:
 async def _serve(client: Client, caller: Caller, exchange: Exchange) -> Whole | None:
     """Run the exchange, and give its answer to the client. Whatever ends this coroutine ends the exchange."""
     services = exchange.services
-    services.entered()
+    services.entered(exchange)
     try:
         exchange.start()
         answer = await exchange.opened
@@ -112,10 +140,11 @@ async def _serve(client: Client, caller: Caller, exchange: Exchange) -> Whole | 
             return msgspec.structs.replace(answer, headers=[*answer.headers, SERVER, ("Content-Type", kind)])
         await _stream(client, exchange, [*answer.headers, *STREAM, *caller.extra])
     except RouterdError as error:
-        return refusal(error, exchange.ask.id)
+        error.generation_id = exchange.ask.id
+        return refusal(error)
     finally:
         exchange.client_gone()
-        services.left()
+        services.left(exchange)
     return None
 
 

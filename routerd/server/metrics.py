@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 """Seconds. Few, because a scrape of many label sets costs more than all requests of its interval."""
 
+MOST_LABELS = 1_000
+"""Label sets with a model of their own: clients choose the names that an open provider is passed."""
+
 Labels = tuple[str, str, str]
 """Provider, model, status."""
 
@@ -51,6 +54,9 @@ class Tallies:
         """Add a finished request."""
         labels = (record.provider or "", record.model or "", record.status)
         tally = self.by_labels.get(labels)
+        if tally is None and len(self.by_labels) >= MOST_LABELS:
+            labels = (record.provider or "", "(other)", record.status)
+            tally = self.by_labels.get(labels)
         if tally is None:
             tally = self.by_labels[labels] = Tally()
         tally.count += 1

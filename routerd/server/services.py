@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
@@ -19,6 +20,9 @@ from routerd.server.pool import Pool
 from routerd.spend.journal import NOWHERE, Entry, Journal
 from routerd.spend.ledger import Ledger, LedgerError
 from routerd.spend.record import Record
+
+if TYPE_CHECKING:
+    from routerd.server.exchange import Exchange
 
 log = structlog.get_logger("routerd")
 
@@ -72,6 +76,8 @@ class Services:
         self.journal = journal
         self.health = Health()
         self.tallies = Tallies()
+        self.live: set[Exchange] = set()
+        """The requests in flight."""
         self.emptied = asyncio.Event()
         """Set when the last request in flight has left; the drain waits for it."""
         self.turn = 0
@@ -84,13 +90,15 @@ class Services:
         self._quiet_until = 0.0
         self._complained = False
 
-    def entered(self) -> None:
+    def entered(self, exchange: Exchange) -> None:
         """Count a request in."""
+        self.live.add(exchange)
         self.tallies.active += 1
         self.emptied.clear()
 
-    def left(self) -> None:
+    def left(self, exchange: Exchange) -> None:
         """Count a request out."""
+        self.live.discard(exchange)
         self.tallies.active -= 1
         if not self.tallies.active:
             self.emptied.set()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from routerd.config.differences import differences
+from routerd.config.differences import differences, issued
 from routerd.config.load import parse
 
 BEFORE = """
@@ -46,6 +46,11 @@ def test_a_default_that_is_written_out_is_no_change() -> None:
     assert changed("", '[auth]\nmode = "key"\n') == []
 
 
-def test_a_key_is_named_and_its_hash_is_not() -> None:
-    (line,) = changed("", f'[keys.laptop]\nhash = "sha256:{"a" * 64}"\n')
-    assert line == "keys.laptop: added"
+def test_keys_are_named_wherever_they_were_made() -> None:
+    before = {"laptop": None, "ci": "dev", "old": None}
+    assert issued(before, {"laptop": None, "ci": "prod", "new": None}) == [
+        "keys.new: added",
+        "keys.old: removed",
+        "keys.ci: changed",
+    ]
+    assert issued(before, before) == []

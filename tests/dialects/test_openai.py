@@ -128,7 +128,9 @@ def test_bookkeeping_is_taken_out_without_a_word_and_what_has_an_effect_is_repor
         other=1,
     )
     assert encoded(sent) == openai.Encoded(body(other=1), ("plugins", "transforms", "preset"))
-    assert encoded(sent, to_openrouter=True) == openai.Encoded(sent)
+    ours = b'"models":["a"],"route":"fallback",'
+    assert ours in sent
+    assert encoded(sent, to_openrouter=True) == openai.Encoded(sent.replace(ours, b""))
 
 
 def test_what_has_no_effect_is_not_reported() -> None:
@@ -210,6 +212,8 @@ def test_every_recorded_request_keeps_every_other_byte() -> None:
         request = openai.read(sent) if original.get("model") else None
         if request is None:
             continue
+        if "models" in original:
+            continue  # taken out for everybody: the names in it are routerd's own, and it falls back itself
         assert openai.encode(request, model=request.model, ask_usage=False, to_openrouter=True).body is sent, case.name
         out = openai.encode(request, model="swapped-m", ask_usage=False, to_openrouter=True).body
         old, new = json.dumps(request.model).encode(), b'"swapped-m"'

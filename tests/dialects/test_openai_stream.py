@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routerd.dialects.openai_answer import Amendment
-from routerd.dialects.openai_stream import StreamTap
+from routerd.dialects.openai_stream import StreamTap, is_stream
 from routerd.usage import Usage
 from routerd.wire import sse
 from tests.dialects.corpus import Case, chat_cases
@@ -331,3 +331,8 @@ def test_nothing_a_provider_sends_makes_the_tap_raise_or_change_it(parts: list[b
 def test_any_bytes_pass(first: bytes, second: bytes) -> None:
     probe = tap()
     assert probe.feed(first) + probe.feed(second) + probe.close() == first + second
+
+
+@pytest.mark.parametrize(("body", "stream"), [(b"data: {}", True), (b"event: x", True), (b": ping", True), (b"{}", False)])
+def test_a_stream_is_known_by_how_it_begins(body: bytes, *, stream: bool) -> None:
+    assert is_stream(body) is stream

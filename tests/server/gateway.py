@@ -18,6 +18,7 @@ from typing import Any, Self, cast
 
 import aiohttp
 import structlog
+from aiohttp import web
 
 from routerd.config import runtime
 from routerd.config.load import parse
@@ -26,6 +27,7 @@ from routerd.secrets import Secret
 from routerd.server import clock, destinations
 from routerd.server.app import App
 from routerd.server.exchange import Exchange
+from routerd.server.express import Express
 from routerd.server.front import Front
 from routerd.server.pool import Pool
 from routerd.server.services import Services
@@ -221,7 +223,10 @@ class Gateway:
         self.journal.open()
         self.services = Services(loop=loop, pool=Pool(), ledger=self.ledger, journal=self.journal)
         self.app = App(self.services, started=clock.wall())
-        self.front = Front(self.app.handle, max_body=self.config.server.max_body, header_timeout=10)
+        server = self.config.server
+        self.front = Front(
+            self.app.handle, max_body=server.max_body, header_timeout=10, body_timeout=server.body_timeout
+        )
         built = runtime.build(self.config, secrets=self._secrets, issued={}, admin=ADMIN)
         self.app.take(destinations.build(built, simulator="", environ={}))
         self._server = await loop.create_server(self.front, "127.0.0.1", 0)
@@ -328,9 +333,14 @@ class Gateway:
         return sum(connection._paused for lane in lanes for connection in lane.busy)
 
     @property
+    def clients(self) -> list[Express | web.RequestHandler]:
+        """The connections of clients, ours and aiohttp's."""
+        return [*self.front.guests, *self.front.connections]
+
+    @property
     def backlog(self) -> int:
         """Bytes that wait inside the process for the slowest client."""
-        transports = [visitor.transport for visitor in self.front.connections]
+        transports = [client.transport for client in self.clients]
         return max(
             (one.get_write_buffer_size() for one in transports if isinstance(one, asyncio.WriteTransport)), default=0
         )

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from routerd.server import inference
-from routerd.server.client import HIGH_WATER, ChunkedSink, PlainSink
+from routerd.errors import CoolingDown, MethodNotAllowed, NotFound, RequestTimeout, RouterdError, Unauthenticated
+from routerd.server import express, front
+from routerd.server.client import HIGH_WATER, ChunkedSink, PlainSink, Whole, refusal
 from tests.server.gateway import KEY, MESSAGES, Gateway, Wire, provider, request, until
 from tests.upstream import Chunk, End, Head, Send, Stall, Step, Upstream, chunks, completion
 
@@ -26,6 +27,12 @@ ONE_READ = 256 * 1024
 """Bytes that one read of the provider's socket may bring (uvloop's buffer), all of which are passed on."""
 SSE = Head(200, {"content-type": "text/event-stream"})
 FLOOD: list[Step] = [SSE, *[Chunk(EVENT)] * COUNT, Chunk(STOP), End()]
+
+
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give a client that does not read 50 ms, whoever has its connection."""
+    for half in (express, front):
+        monkeypatch.setattr(half, "SLOWEST_CLIENT", 0.05)
 
 
 async def blocked(gateway: Gateway, up: Upstream) -> None:
@@ -93,7 +100,7 @@ async def test_a_client_that_leaves_while_its_provider_is_paused_closes_the_prov
 async def test_a_client_that_stops_reading_for_good_is_hung_up_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inference, "SLOWEST_CLIENT", 0.05)
+    impatient(monkeypatch)
     async with (
         Upstream(FLOOD) as up,
         Gateway(tmp_path, provider("lab", up.url, "m")) as gateway,
@@ -111,7 +118,7 @@ async def test_a_client_that_stops_reading_at_the_very_end_is_hung_up_on_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, streamed: bool
 ) -> None:
     """The provider is done and paid; only the rest of the answer still waits for its reader."""
-    monkeypatch.setattr(inference, "SLOWEST_CLIENT", 0.05)
+    impatient(monkeypatch)
     # 12 MB that come in one read, the end with them.
     body = gzip.compress(EVENT * 200 + STOP if streamed else json.dumps(completion("x" * 12_000_000)).encode())
     kind = b"text/event-stream" if streamed else b"application/json"
@@ -122,9 +129,9 @@ async def test_a_client_that_stops_reading_at_the_very_end_is_hung_up_on_too(
             await up.seen()
             await until(gateway.records, what="the record, while the client has not read anything")
             await gateway.idle()
+            await until(lambda: gateway.logged("client.stalled"), what="its patience ends")
             await wire.closed()
         assert gateway.record()["status"] == "ok"
-        assert gateway.logged("client.stalled")
 
 
 async def test_a_stream_for_http_1_0_has_no_chunks_and_ends_with_the_connection(tmp_path: Path) -> None:
@@ -190,3 +197,29 @@ async def one_leaves(gateway: Gateway, up: Upstream, count: int) -> None:
 async def read_some(wire: Wire) -> None:
     await wire.head()
     await wire.piece()
+
+
+# Refusals.
+
+
+def headers(answer: Whole) -> dict[str, str]:
+    return dict(answer.headers)
+
+
+def test_a_refusal_carries_what_its_kind_needs() -> None:
+    assert headers(refusal(NotFound("no"))) == {"Server": "routerd", "Content-Type": "application/json"}
+    assert headers(refusal(CoolingDown("wait", retry_after=0.2)))["Retry-After"] == "1"
+    assert headers(refusal(CoolingDown("wait", retry_after=7.1)))["Retry-After"] == "8"
+    assert headers(refusal(Unauthenticated("no")))["WWW-Authenticate"] == 'Bearer realm="routerd"'
+    assert headers(refusal(MethodNotAllowed("no", metadata={"allowed": ["GET", "PUT"]})))["Allow"] == "GET, PUT"
+
+
+def test_a_refusal_names_the_request_that_it_ends() -> None:
+    error = NotFound("no")
+    error.generation_id = "gen-1"
+    assert headers(refusal(error))["X-Generation-Id"] == "gen-1"
+
+
+@pytest.mark.parametrize(("error", "close"), [(NotFound("no"), False), (RequestTimeout("slow"), True)])
+def test_a_refusal_that_leaves_a_body_unread_ends_the_connection(error: RouterdError, close: bool) -> None:
+    assert refusal(error).close is close

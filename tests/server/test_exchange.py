@@ -750,9 +750,9 @@ async def test_a_client_that_leaves_as_its_refusal_is_made_leaves_nothing_behind
         await up.seen()
         (running,) = gateway.exchanges
         running._abandon(Failure(kind="invalid", message="no"))
-        for visitor in gateway.front.connections:
-            assert isinstance(visitor.transport, asyncio.Transport)
-            visitor.transport.abort()
+        for client in gateway.clients:
+            assert isinstance(client.transport, asyncio.Transport)
+            client.transport.abort()
         await wire.closed()
         await gateway.idle()
         assert gateway.record()["status"] == "error"

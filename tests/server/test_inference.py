@@ -277,15 +277,11 @@ async def test_a_client_that_leaves_within_its_body_is_nobody(tmp_path: Path) ->
     async with Upstream(OK) as up, Gateway(tmp_path, provider("lab", up.url, "m")) as gateway:
         async with gateway.wire() as wire:
             wire.send(request(ASK)[:-5])
-            await until(lambda: any(one.waiting_since is None for one in visitors(gateway)), what="it is being read")
+            await until(lambda: any(guest._ahead for guest in gateway.front.guests), what="some of it is here")
             wire.leave()
-            await until(lambda: not visitors(gateway), what="it has gone")
+            await until(lambda: not gateway.clients, what="it has gone")
         assert gateway.records() == []
         assert not up.connections
-
-
-def visitors(gateway: Gateway) -> list[Any]:
-    return list(gateway.front.connections)
 
 
 async def test_a_connection_serves_many_requests(tmp_path: Path) -> None:
@@ -298,7 +294,7 @@ async def test_a_connection_serves_many_requests(tmp_path: Path) -> None:
             async with session.post(f"http://127.0.0.1:{gateway.port}{CHAT}", json=ASK) as response:
                 assert response.status == 200
                 await response.read()
-            assert (len(visitors(gateway)), up.connections, len(up.requests)) == (1, 1, count)
+            assert (len(gateway.clients), up.connections, len(up.requests)) == (1, 1, count)
 
 
 # The ledger.

@@ -11,10 +11,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from aiohttp import web
-
 from routerd.config.listen import Listen, listen
 from routerd.errors import ConfigError
+from routerd.server.client import Client, Whole
 from routerd.server.front import Front
 from routerd.server.listeners import Listeners
 
@@ -23,10 +22,10 @@ ANY = listen("127.0.0.1:0")
 
 @contextlib.asynccontextmanager
 async def listeners() -> AsyncIterator[Listeners]:
-    async def hello(_: web.BaseRequest) -> web.StreamResponse:
-        return web.Response(text="hello")
+    async def hello(_: Client) -> Whole:
+        return Whole(200, [], b"hello")
 
-    front = Front(hello, max_body=1024, header_timeout=10)
+    front = Front(hello, max_body=1024, header_timeout=10, body_timeout=10)
     made = Listeners(front)
     try:
         yield made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import structlog
@@ -15,6 +15,7 @@ from routerd.routing.attempts import Failure
 from routerd.routing.candidates import Candidate, Endpoint
 from routerd.server import services as module
 from routerd.server.pool import Pool
+from routerd.server.exchange import Exchange
 from routerd.server.services import Services
 from routerd.spend.journal import NOWHERE, Entry, Journal
 from routerd.spend.ledger import LedgerError
@@ -72,13 +73,15 @@ def record(name: str) -> Record:
 
 async def test_the_drain_is_told_when_the_last_request_has_left() -> None:
     shared, *_ = services()
-    shared.entered()
-    shared.entered()
-    shared.left()
+    one, two = cast("Exchange", object()), cast("Exchange", object())
+    shared.entered(one)
+    shared.entered(two)
+    shared.left(one)
     assert not shared.emptied.is_set()
-    shared.left()
+    assert shared.live == {two}
+    shared.left(two)
     assert shared.emptied.is_set()
-    shared.entered()
+    shared.entered(one)
     assert not shared.emptied.is_set()
 
 
