@@ -24,6 +24,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -52,6 +53,10 @@ ERROR_TYPES = {
 }
 
 
+ISSUED = re.compile(r"sk-routerd-[A-Za-z0-9_-]{16,}")
+"""What a key that routerd issued looks like. We hold their hashes alone, so their form is what can be looked for."""
+
+
 def error_type(status: int) -> str:
     """OpenRouter's word for a status; "unmapped" for a 4xx it has none for."""
     return ERROR_TYPES.get(status) or ("server" if status >= 500 else "unmapped")
@@ -67,8 +72,11 @@ class RouterdError(Exception):
     def __init__(
         self, message: str, *, retry_after: float | None = None, metadata: Mapping[str, Any] | None = None
     ) -> None:
-        super().__init__(message)
-        self.message = message
+        # It may quote a header or a path: a key that was sent in the wrong place, or bytes that are no UTF-8, which
+        # Python holds as half characters and JSON has no way to write.
+        text = ISSUED.sub("[masked]", message)
+        self.message = text if text.isascii() else text.encode(errors="replace").decode()
+        super().__init__(self.message)
         self.retry_after = retry_after
         """Seconds after which the same request may succeed."""
         self.metadata = dict(metadata or {})

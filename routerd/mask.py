@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable
 
+from routerd.errors import ISSUED
 from routerd.secret_values import Secret
 
 SHORTEST = 6
@@ -20,11 +21,11 @@ class Mask:
     def __init__(self, secrets: Iterable[Secret]) -> None:
         known = [value for value in (secret.reveal() for secret in secrets) if len(value) >= SHORTEST]
         values = sorted({form for value in known for form in _forms(value)})
-        self._pattern = re.compile("|".join(map(re.escape, reversed(values)))) if values else None
+        self._pattern = re.compile("|".join([*map(re.escape, reversed(values)), ISSUED.pattern]))
 
     def __call__(self, text: str) -> str:
-        """Return the text with every known secret replaced by `[masked]`."""
-        return text if self._pattern is None else self._pattern.sub("[masked]", text)
+        """Return the text with every known secret, and what looks like a client's key, replaced by `[masked]`."""
+        return self._pattern.sub("[masked]", text)
 
     def __repr__(self) -> str:
         """Nothing of what it looks for."""

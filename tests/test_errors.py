@@ -74,3 +74,10 @@ def test_the_tree_in_the_docstring_has_the_status_and_type_of_every_error() -> N
 def test_all_faults_of_a_configuration_are_kept_apart() -> None:
     assert ConfigError(["a", "b"]).faults == ("a", "b")
     assert str(ConfigError(["a", "b"])) == "a\nb"
+
+
+def test_what_a_message_quotes_can_be_written_and_holds_no_key() -> None:
+    quoted = b"\xff\xc3\xa9".decode(errors="surrogateescape")
+    error = RouterdError(f"no such path: /{quoted} sk-routerd-{'x' * 43}")
+    assert error.message == str(error) == "no such path: /?\u00e9 [masked]"
+    assert json.loads(errors.encode(error))["error"]["message"] == error.message

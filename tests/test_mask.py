@@ -7,6 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
+from routerd.keys import mint
 from routerd.mask import SHORTEST, Mask
 from routerd.secrets import Secret
 
@@ -49,3 +50,9 @@ def test_no_secret_survives_plain_or_inside_json(value: str, before: str, after:
     assert hide(repr(f"{before} {value} {after}")).count("[masked]") >= 1
     if value not in "[masked]":
         assert value not in hide(value)
+
+
+def test_a_key_that_routerd_issued_is_known_by_its_form() -> None:
+    key = mint()
+    assert Mask(())(f"no such path: /{key}") == "no such path: /[masked]"
+    assert Mask([Secret("abcdef-long", source="test:x")])(f"{key} abcdef-long") == "[masked] [masked]"

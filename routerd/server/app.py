@@ -188,7 +188,7 @@ def _preflight(client: Client) -> Whole:
         [
             SERVER,
             ("Access-Control-Allow-Methods", "GET, POST"),
-            ("Access-Control-Allow-Headers", allowed),
+            ("Access-Control-Allow-Headers", allowed if allowed.isascii() else ""),
             ("Access-Control-Max-Age", "600"),
         ],
         b"",

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import structlog
-from aiohttp import StreamReader, web
+from aiohttp import HttpVersion10, HttpVersion11, StreamReader, web
 from aiohttp.http_exceptions import BadHttpMessage, BadStatusLine, InvalidHeader, InvalidURLError, LineTooLong
 
 from routerd.errors import HeadersTooLarge, InvalidRequest, PayloadTooLarge, RequestTimeout, RouterdError, encode
@@ -41,6 +41,8 @@ UNREADABLE: Mapping[type[BadHttpMessage], str] = {
     BadStatusLine: "the request line is not valid",
 }
 """aiohttp's own words for these repeat what the client sent, its key perhaps."""
+SPOKEN = (HttpVersion10, HttpVersion11)
+"""llhttp lets 0.9 and 2.0 through too, and would have the answer say the same."""
 
 Handler = Callable[[Client], Awaitable[Whole | None]]
 """Answers a client; None when it has answered by a stream."""
@@ -126,9 +128,12 @@ class Visit:
 
 
 class Visitor(web.RequestHandler):
-    """A connection that is aiohttp's. `waiting_since`: since when it owes us a whole head, None while it does not."""
+    """A connection that is aiohttp's. `waiting_since`: since when it owes us a whole head, None while it does not.
 
-    __slots__ = ("heard", "waiting_since")
+    `foreign`: its request is of a version of HTTP that we do not speak.
+    """
+
+    __slots__ = ("foreign", "heard", "waiting_since")
 
     def __init__(self, front: Front) -> None:
         super().__init__(
@@ -141,6 +146,7 @@ class Visitor(web.RequestHandler):
             max_headers=MOST_HEADERS,
             lingering_time=LINGER,
         )
+        self.foreign = False
         self.heard = False
         self.waiting_since: float | None = front.loop.time()
 
@@ -247,6 +253,8 @@ class Front(web.Server):
         visitor.waiting_since = None
         visit = Visit(request, max_body=self.max_body)
         try:
+            if visitor.foreign:
+                return visitor.handle_error(request, 400, None, "the version is neither 1.0 nor 1.1")
             answer = await self.handle(visit)
             return visit.response or web.Response() if answer is None else await visit.answer(answer)
         except ConnectionError:
@@ -260,6 +268,9 @@ class Front(web.Server):
         writer: Any,  # noqa: ANN401
         task: asyncio.Task[None],
     ) -> web.BaseRequest:
+        if message.version not in SPOKEN and isinstance(protocol, Visitor):
+            protocol.foreign = True
+            message = message._replace(version=HttpVersion11)
         return web.BaseRequest(message, payload, protocol, writer, task, self.loop, client_max_size=self.max_body)
 
     def _close_late(self) -> None:

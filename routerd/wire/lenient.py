@@ -21,7 +21,7 @@ def readable(raw: bytes) -> bytes:
     if b"\\ud" in raw or b"\\uD" in raw:
         text = _SURROGATE.sub(rb"\1\\ufffd", text)
     if b"NaN" in raw or b"Infinity" in raw:
-        text = _NOT_A_NUMBER.sub(lambda found: b"0".ljust(len(found[0])), text)
+        text = _NOT_A_NUMBER.sub(lambda found: b"0.".ljust(len(found[0]), b"0"), text)  # no blanks: a value ends there
     return raw if text == raw else text
 
 

@@ -5,7 +5,7 @@ from routerd.wire.sse import fields, split
 
 
 def test_what_a_waiting_client_hears_is_one_whole_event_that_says_nothing() -> None:
-    """A comment: an SSE client waits on, and a strict one (OpenAI's SDKs decode every `data:`) has nothing to decode."""
+    """A comment: an SSE client waits on, and a strict one has nothing to decode."""
     assert split(bounds.WAITING) == [bounds.WAITING]
     assert fields(bounds.WAITING) == (None, None)
 

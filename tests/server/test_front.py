@@ -111,6 +111,8 @@ async def test_a_request_that_takes_long_is_not_late(tmp_path: Path) -> None:
     [
         (b"NONSENSE\r\n\r\n", 400, "not HTTP"),
         (b"GET / HTTP/9.9\r\nHost: localhost\r\n\r\n", 400, "request line"),
+        (b"GET / HTTP/2.0\r\nHost: localhost\r\n\r\n", 400, "version"),
+        (b"GET /healthz\r\n\r\n", 400, "version"),
         (b"GET /%b HTTP/1.1\r\nHost: localhost\r\n\r\n" % (b"x" * 17_000), 431, "16384"),
         (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: %b\r\n\r\n" % (b"x" * 17_000), 431, "16384"),
         (b"GET / HTTP/1.1\r\nHost: localhost\r\n%b\r\n" % (b"X-A: 1\r\n" * 200), 431, "128 headers"),

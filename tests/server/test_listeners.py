@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
 from routerd.config.listen import Listen, listen
 from routerd.errors import ConfigError
 from routerd.server.client import Client, Whole

@@ -40,3 +40,10 @@ def test_a_document_with_half_a_pair_is_edited_and_keeps_every_other_byte(text: 
     half = json.dumps(text + "\ud800")
     raw = f'{{"messages":[{half}],"model":"a"}}'.encode()
     assert Document.parse(raw).edit(set={"model": b'"b"'}) == raw.replace(b'"model":"a"', b'"model":"b"')
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_a_member_may_follow_one_that_is_no_number(number: str) -> None:
+    raw = f'{{"a":{number},"b":{number} }}'.encode()
+    assert Document.parse(raw).edit(append={"c": b"1"}) == raw.replace(b" }", b',"c":1 }')
+    assert Document.parse(raw).edit(set={"a": b"1"}, remove={"b"}) == b'{"a":1 }'
