@@ -99,6 +99,7 @@ class InvalidRequest(RouterdError):
 
     status = 400
     error_type = "invalid_request"
+    hint = "mend the request: the same one will be refused again"
 
 
 class UnknownModel(InvalidRequest):
@@ -121,6 +122,7 @@ class Forbidden(RouterdError):
 
     status = 403
     error_type = "permission_denied"
+    hint = "list the page in `server.allowed_origins`, or send the key that is meant for this path"
 
 
 class NotFound(RouterdError):
@@ -136,6 +138,7 @@ class MethodNotAllowed(RouterdError):
 
     status = 405
     error_type = "invalid_request"
+    hint = "the doors and their methods are listed in docs/api.md"
 
 
 class RequestTimeout(RouterdError):
@@ -143,6 +146,7 @@ class RequestTimeout(RouterdError):
 
     status = 408
     error_type = "timeout"
+    hint = "send faster, or raise `server.header_timeout` or `server.body_timeout`"
 
 
 class PayloadTooLarge(RouterdError):
@@ -150,6 +154,7 @@ class PayloadTooLarge(RouterdError):
 
     status = 413
     error_type = "payload_too_large"
+    hint = "send less, or raise `server.max_body`"
 
 
 class Misdirected(RouterdError):
@@ -165,6 +170,7 @@ class HeadersTooLarge(RouterdError):
 
     status = 431
     error_type = "payload_too_large"
+    hint = "send fewer headers or shorter ones; metadata belongs into the body"
 
 
 class NothingLeft(RouterdError):
@@ -172,6 +178,7 @@ class NothingLeft(RouterdError):
 
     status = 404
     error_type = "not_found"
+    hint = "relax the preference of `provider` that `excluded_by` names"
 
 
 class CoolingDown(RouterdError):
@@ -179,6 +186,7 @@ class CoolingDown(RouterdError):
 
     status = 429
     error_type = "rate_limit_exceeded"
+    hint = "wait for Retry-After, or configure another provider of this model"
 
 
 class Draining(RouterdError):
@@ -186,6 +194,7 @@ class Draining(RouterdError):
 
     status = 503
     error_type = "provider_unavailable"
+    hint = "send it again in a moment"
 
 
 class LedgerUnavailable(RouterdError):

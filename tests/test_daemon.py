@@ -219,6 +219,17 @@ def test_a_good_file_is_taken_and_the_log_says_what_changed(resident: Daemon) ->
     assert "two/n" in models(resident)
 
 
+def test_the_time_limits_of_a_reload_hold_for_clients_that_are_there(resident: Daemon) -> None:
+    with socket.create_connection(("127.0.0.1", resident.port), timeout=5) as client:
+        client.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
+        text = resident.config_path.read_text()
+        resident.config_path.write_text(text.replace('"]\n', '"]\nbody_timeout = "50ms"\n', 1))
+        assert resident.reload()["ok"]
+        answer = client.recv(10_000)
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert b"server.body_timeout" in answer
+
+
 def test_a_broken_file_is_named_and_changes_nothing(resident: Daemon) -> None:
     resident.configure(IDLE + "[providers.two]\nwieght = 3\n")
     report = resident.reload()

@@ -57,6 +57,8 @@ class Visit:
     def __init__(self, request: web.BaseRequest, *, max_body: int) -> None:
         self._request = request
         self._max_body = max_body
+        self._damaged = False
+        """Where its body ends cannot be known, so nothing behind it can be read."""
         self.method = request.method
         self.target = request.raw_path
         self.fields = request.headers
@@ -79,7 +81,8 @@ class Visit:
         except web.HTTPRequestEntityTooLarge:
             raise PayloadTooLarge(f"the body is over server.max_body ({self._max_body} bytes)") from None
         except web.RequestPayloadError as error:
-            raise InvalidRequest(f"the body cannot be read: {error}") from None
+            self._damaged = True
+            raise InvalidRequest(f"the body cannot be read: {' '.join(str(error).split())}") from None
 
     async def begin(self, headers: Headers) -> Sink:
         """Send the head of a stream."""
@@ -107,7 +110,7 @@ class Visit:
     async def answer(self, answer: Whole) -> web.StreamResponse:
         """Turn an answer in one piece into aiohttp's."""
         response = web.Response(status=answer.status, body=answer.body, headers=dict(answer.headers))
-        if answer.close:
+        if answer.close or self._damaged:
             response.force_close()
             response.headers["Connection"] = "close"
         if len(answer.body) > HIGH_WATER and self._request.transport is not None:  # a smaller one waits for no reader
@@ -130,10 +133,10 @@ class Visit:
 class Visitor(web.RequestHandler):
     """A connection that is aiohttp's. `waiting_since`: since when it owes us a whole head, None while it does not.
 
-    `foreign`: its request is of a version of HTTP that we do not speak.
+    `foreign`: its request is of a version of HTTP that we do not speak. `body`: that of the request being served.
     """
 
-    __slots__ = ("foreign", "heard", "waiting_since")
+    __slots__ = ("body", "foreign", "heard", "waiting_since")
 
     def __init__(self, front: Front) -> None:
         super().__init__(
@@ -146,6 +149,7 @@ class Visitor(web.RequestHandler):
             max_headers=MOST_HEADERS,
             lingering_time=LINGER,
         )
+        self.body: StreamReader | None = None
         self.foreign = False
         self.heard = False
         self.waiting_since: float | None = front.loop.time()
@@ -159,6 +163,14 @@ class Visitor(web.RequestHandler):
         if self.waiting_since is None and self._waiter is not None and not self._waiter.done() and not data.isspace():
             self.waiting_since = self._loop.time()
         super().data_received(data)
+        if self._messages and self.body is not None and not self.body.is_eof():
+            # Nothing follows a body that has not ended but the parser's word that it cannot go on: tell its reader.
+            self.body.set_exception(web.RequestPayloadError("its framing is broken"))
+
+    def log_exception(self, *args: Any, **named: Any) -> None:  # noqa: ANN401  # aiohttp's signature
+        """Log what aiohttp did not expect; not a body that cannot be read, which is the client's fault and told."""
+        if not isinstance(named.get("exc_info"), web.RequestPayloadError):
+            super().log_exception(*args, **named)
 
     def handle_error(
         self,
@@ -251,6 +263,7 @@ class Front(web.Server):
         visitor = request.protocol
         assert isinstance(visitor, Visitor)  # noqa: S101  # made by visitor()
         visitor.waiting_since = None
+        visitor.body = request.content
         visit = Visit(request, max_body=self.max_body)
         try:
             if visitor.foreign:

@@ -57,6 +57,11 @@ def pairs(raw: bytes) -> list[tuple[str, Any]]:
     return found
 
 
+def seen(key: str) -> str:
+    """A key as the lenient reader sees it: where one half of a surrogate pair stands alone, each half is a U+FFFD."""
+    return re.sub("[\ud800-\udfff]", "\ufffd", re.sub("[\U00010000-\U0010ffff]", "\ufffd" * 2, key))
+
+
 def edits(raw: bytes) -> None:
     """A document that is read is edited so that only the edit is to be seen."""
     try:
@@ -64,7 +69,7 @@ def edits(raw: bytes) -> None:
     except ValueError:
         return
     before = pairs(raw)
-    assert [key for key, _ in before] == list(document.keys())
+    assert [seen(key) for key, _ in before] == [seen(key) for key in document]
     assert document.edit() is raw
     edited = pairs(document.edit(set={"model": b'"other"'}, remove={"usage", "a"}, append={"cost": b"1"}))
     kept = [(key, "other" if key == "model" else value) for key, value in before if key not in {"usage", "a"}]

@@ -41,6 +41,8 @@ BOUND = 5.0
 """Seconds after which a wait gives up: far above anything loopback needs."""
 CHAT = "/v1/chat/completions"
 OPENROUTER_CHAT = "/api/v1/chat/completions"
+HALVES: dict[str, dict[str, str]] = {"express": {}, "aiohttp": {"Content-Encoding": "identity"}}
+"""Headers that choose which half of the listening side serves a request."""
 MESSAGES = [{"role": "user", "content": "Say hello."}]
 
 
@@ -271,10 +273,12 @@ class Gateway:
             writer.transport.abort()
 
     @contextlib.asynccontextmanager
-    async def asked(self, body: object, *, path: str = CHAT, receive_buffer: int = 0) -> AsyncIterator[Wire]:
+    async def asked(
+        self, body: object, *, path: str = CHAT, receive_buffer: int = 0, headers: Mapping[str, str] | None = None
+    ) -> AsyncIterator[Wire]:
         """A connection on which one request was sent; nothing has been read of its answer."""
         async with self.wire(receive_buffer=receive_buffer) as wire:
-            wire.send(request(body, path=path))
+            wire.send(request(body, path=path, headers=headers))
             yield wire
 
     async def post(self, body: object, *, path: str = CHAT, headers: Mapping[str, str] | None = None) -> Reply:

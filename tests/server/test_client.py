@@ -13,7 +13,7 @@ import pytest
 from routerd.errors import CoolingDown, MethodNotAllowed, NotFound, RequestTimeout, RouterdError, Unauthenticated
 from routerd.server import express, front
 from routerd.server.client import HIGH_WATER, ChunkedSink, PlainSink, Whole, refusal
-from tests.server.gateway import KEY, MESSAGES, Gateway, Wire, provider, request, until
+from tests.server.gateway import HALVES, KEY, MESSAGES, Gateway, Wire, provider, request, until
 from tests.upstream import Chunk, End, Head, Send, Stall, Step, Upstream, chunks, completion
 
 BOTH_LOOPS = True
@@ -41,11 +41,12 @@ async def blocked(gateway: Gateway, up: Upstream) -> None:
     await until(lambda: any(not peer.writable.is_set() for peer in up._open), what="the provider cannot write")
 
 
-async def test_a_slow_client_pauses_its_provider_and_then_gets_everything(tmp_path: Path) -> None:
+@pytest.mark.parametrize("half", HALVES.values(), ids=HALVES)
+async def test_a_slow_client_pauses_its_provider_and_then_gets_everything(tmp_path: Path, half: dict[str, str]) -> None:
     async with (
         Upstream(FLOOD) as up,
         Gateway(tmp_path, provider("lab", up.url, "m")) as gateway,
-        gateway.asked(STREAM, receive_buffer=SMALL) as wire,
+        gateway.asked(STREAM, receive_buffer=SMALL, headers=half) as wire,
     ):
         await blocked(gateway, up)
         assert gateway.backlog <= HIGH_WATER + ONE_READ
@@ -80,13 +81,14 @@ async def test_a_slow_client_does_not_hold_up_another(tmp_path: Path) -> None:
         assert (await gateway.chat(stream=True)).body == EVENT + STOP
 
 
+@pytest.mark.parametrize("half", HALVES.values(), ids=HALVES)
 async def test_a_client_that_leaves_while_its_provider_is_paused_closes_the_providers_connection(
-    tmp_path: Path,
+    tmp_path: Path, half: dict[str, str]
 ) -> None:
     async with (
         Upstream(FLOOD) as up,
         Gateway(tmp_path, provider("lab", up.url, "m")) as gateway,
-        gateway.asked(STREAM, receive_buffer=SMALL) as wire,
+        gateway.asked(STREAM, receive_buffer=SMALL, headers=half) as wire,
     ):
         await blocked(gateway, up)
         wire.leave()
@@ -97,14 +99,15 @@ async def test_a_client_that_leaves_while_its_provider_is_paused_closes_the_prov
     assert record["tokens"]["completion"] > 0
 
 
+@pytest.mark.parametrize("half", HALVES.values(), ids=HALVES)
 async def test_a_client_that_stops_reading_for_good_is_hung_up_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, half: dict[str, str]
 ) -> None:
     impatient(monkeypatch)
     async with (
         Upstream(FLOOD) as up,
         Gateway(tmp_path, provider("lab", up.url, "m")) as gateway,
-        gateway.asked(STREAM, receive_buffer=SMALL) as wire,
+        gateway.asked(STREAM, receive_buffer=SMALL, headers=half) as wire,
     ):
         await up.closed()
         await gateway.idle()
@@ -113,9 +116,10 @@ async def test_a_client_that_stops_reading_for_good_is_hung_up_on(
         assert gateway.logged("client.stalled")
 
 
+@pytest.mark.parametrize("half", HALVES.values(), ids=HALVES)
 @pytest.mark.parametrize("streamed", [False, True], ids=["json", "stream"])
 async def test_a_client_that_stops_reading_at_the_very_end_is_hung_up_on_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, streamed: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, streamed: bool, half: dict[str, str]
 ) -> None:
     """The provider is done and paid; only the rest of the answer still waits for its reader."""
     impatient(monkeypatch)
@@ -125,7 +129,7 @@ async def test_a_client_that_stops_reading_at_the_very_end_is_hung_up_on_too(
     head = b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\ncontent-encoding: gzip\r\n" % kind
     script = [Send(head + b"content-length: %d\r\n\r\n" % len(body) + body)]
     async with Upstream(script) as up, Gateway(tmp_path, provider("lab", up.url, "m")) as gateway:
-        async with gateway.asked({**STREAM, "stream": streamed}, receive_buffer=SMALL) as wire:
+        async with gateway.asked({**STREAM, "stream": streamed}, receive_buffer=SMALL, headers=half) as wire:
             await up.seen()
             await until(gateway.records, what="the record, while the client has not read anything")
             await gateway.idle()

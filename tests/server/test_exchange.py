@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from routerd.routing.attempts import Failure
-from routerd.server import exchange
+from routerd.server import bounds, exchange
 from tests.server.gateway import FALLBACK, MESSAGES, Gateway, Reply, events, provider, text, until
 from tests.upstream import (
     Chunk,
@@ -489,8 +489,8 @@ async def test_a_client_that_waits_long_gets_a_200_and_comments_and_then_the_ans
         await wire.head()
         assert wire.status == 200
         assert "x-routerd-provider" not in wire.headers, "nobody knows yet who will have served"
-        assert await wire.piece() == exchange.WAITING
-        assert await wire.piece() == exchange.WAITING, "and another one after the same time"
+        assert await wire.piece() == bounds.WAITING
+        assert await wire.piece() == bounds.WAITING, "and another one after the same time"
         go_on.set()
         reply = await wire.rest()
         assert text(reply.events) == "Hello there"
@@ -503,7 +503,7 @@ async def test_the_first_comment_comes_with_the_head(tmp_path: Path) -> None:
         await up.seen()
         gateway.exchanges[0].ask.keepalive_after = 3600
         await wire.head()
-        assert await wire.piece() == exchange.WAITING
+        assert await wire.piece() == bounds.WAITING
 
 
 async def test_fallback_stays_possible_after_the_first_comment(tmp_path: Path) -> None:
@@ -513,7 +513,7 @@ async def test_fallback_stays_possible_after_the_first_comment(tmp_path: Path) -
     async with pair(tmp_path, one, sse_answer(chunks()), routing=SOON) as (gateway, *_):
         async with gateway.asked({**STREAM, "model": "fast"}) as wire:
             await wire.head()
-            assert await wire.piece() == exchange.WAITING
+            assert await wire.piece() == bounds.WAITING
             go_on.set()
             reply = await wire.rest()
         assert text(reply.events) == "Hello there"
@@ -530,7 +530,7 @@ async def test_a_failure_after_the_first_comment_is_an_error_event(tmp_path: Pat
     async with pair(tmp_path, [Wait(go_on), *error_answer(500)], late, routing=SOON) as (gateway, *_):
         async with gateway.asked({**STREAM, "model": "fast"}) as wire:
             await wire.head()
-            assert await wire.piece() == exchange.WAITING
+            assert await wire.piece() == bounds.WAITING
             go_on.set()
             reply = await wire.rest()
         assert reply.events[-1]["error"]["code"] in {502, 503}
@@ -575,11 +575,11 @@ async def test_a_silence_in_mid_stream_is_bridged_by_comments_between_events(tmp
     async with lab(tmp_path, script, routing=SOON) as (gateway, _), gateway.asked(STREAM) as wire:
         await wire.head()
         seen = b""
-        while not seen.endswith(exchange.WAITING):
+        while not seen.endswith(bounds.WAITING):
             seen += await wire.piece()
         go_on.set()
         rest = (await wire.rest()).body
-        assert (seen + rest).replace(exchange.WAITING, b"") == ROLE + HELLO + STOP + DONE
+        assert (seen + rest).replace(bounds.WAITING, b"") == ROLE + HELLO + STOP + DONE
         assert gateway.record()["status"] == "ok"
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from routerd.server import front
+from routerd.server.front import Visitor
 from tests.server.gateway import CHAT, KEY, Gateway, provider, request, until
 from tests.server.visitor import bytes_of
 from tests.upstream import Upstream, Wait, completion, json_answer
@@ -59,13 +60,14 @@ async def test_a_connection_that_never_speaks_is_closed_without_a_word(tmp_path:
 
 
 async def test_an_idle_connection_outlives_header_timeout(tmp_path: Path) -> None:
-    async with Gateway(tmp_path) as gateway, gateway.wire() as wire, gateway.wire() as witness:
-        gateway.front.header_timeout = 0.1
+    async with Gateway(tmp_path) as gateway, gateway.wire() as wire:
         for end in (b"", b"\r\n"):  # some clients end a request with an empty line more
             wire.send(bytes_of("/healthz") + end)
             assert (await wire.reply()).status == 200
-        witness.send(b"GET / HTTP/1.1\r\n")  # it became late after the other had become idle
-        assert (await witness.reply()).status == 408
+        gateway.front.header_timeout = 0.1
+        async with gateway.wire() as witness:
+            witness.send(b"GET / HTTP/1.1\r\n")  # it becomes late after the other has become idle
+            assert (await witness.reply()).status == 408
         wire.send(bytes_of("/healthz"))
         assert (await wire.reply()).status == 200
 
@@ -174,7 +176,7 @@ async def test_a_fault_of_ours_is_500_in_the_envelope_and_its_traceback_in_the_l
         raise ZeroDivisionError("boom")
 
     async with Gateway(tmp_path) as gateway, gateway.wire() as wire:
-        gateway.app.operations["GET", "/crash"] = crash  # type: ignore[assignment]
+        gateway.app.operations["GET", "/crash"] = crash
         wire.send(bytes_of("/crash"))
         reply = await wire.reply()
         assert (reply.status, reply.error["code"], reply.error["type"]) == (500, 500, "server_error")
@@ -200,3 +202,44 @@ async def test_the_limits_of_a_reload_hold_for_connections_that_are_open(tmp_pat
         gateway.front.max_body = 10
         wire.send(bytes_of(CHAT, method="POST", key=KEY, body=b'{"model":"lab/m"}'))
         assert (await wire.reply()).status == 413
+
+
+# aiohttp's half of the paid door, which takes every request that is odd in any way.
+
+IDENTITY = {"Content-Encoding": "identity"}
+
+
+async def test_a_body_that_does_not_come_is_408_after_body_timeout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(front, "LINGER", 0.05)
+    limit = '[server]\nbody_timeout = "50ms"\n'
+    async with Gateway(tmp_path, limit, LAB) as gateway, gateway.wire() as wire:
+        wire.send(request({}, headers=IDENTITY)[:-1])
+        reply = await wire.reply()
+        assert (reply.status, reply.error["metadata"]["error_type"]) == (408, "timeout")
+        assert "server.body_timeout" in reply.error["message"]
+        await wire.closed()
+        assert gateway.records() == []
+
+
+async def test_a_body_that_cannot_be_unpacked_is_400(tmp_path: Path) -> None:
+    async with Gateway(tmp_path, LAB) as gateway, gateway.wire() as wire:
+        wire.send(request(b"no gzip", headers={"Content-Encoding": "gzip"}))
+        reply = await wire.reply()
+        assert (reply.status, reply.error["code"]) == (400, 400)
+        assert "cannot be read" in reply.error["message"]
+
+
+async def test_a_client_that_leaves_within_its_body_is_nobody(tmp_path: Path) -> None:
+    async with Gateway(tmp_path, LAB) as gateway:
+        async with gateway.wire() as wire:
+            wire.send(request({}, headers=IDENTITY)[:-1])
+            await until(lambda: any(one.waiting_since is None for one in visitors(gateway)), what="it is being read")
+            wire.leave()
+            await until(lambda: not gateway.clients, what="it has gone")
+        assert gateway.records() == []
+
+
+def visitors(gateway: Gateway) -> list[Visitor]:
+    return [one for one in gateway.front.connections if isinstance(one, Visitor)]

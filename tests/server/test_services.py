@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from routerd.routing.attempts import Failure
 from routerd.routing.candidates import Candidate, Endpoint
 from routerd.server import services as module
-from routerd.server.pool import Pool
 from routerd.server.exchange import Exchange
+from routerd.server.pool import Pool
 from routerd.server.services import Services
 from routerd.spend.journal import NOWHERE, Entry, Journal
 from routerd.spend.ledger import LedgerError
