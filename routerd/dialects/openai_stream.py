@@ -104,6 +104,8 @@ class StreamTap:
         """The block event by event. `torn`: it begins inside one that outgrew the frame."""
         if self._framer.overflow:
             self.output = True  # an event of that size is content, and it is not held back
+        if block.find(b"data") < 0:
+            return block  # comments and blank lines: a provider may send no end of them
         events = split(block)
         if torn and events and not block.startswith((b"\n", b"\r")):
             # The rest of a line is no line: text of a model that looks like a field must not be read as one.

@@ -146,15 +146,16 @@ def test_a_body_that_turns_out_damaged_is_told_and_the_connection_ends(
     watch.one(event="request.refused", status=400)
 
 
-def test_a_compressed_bomb_is_413(daemon: Daemon) -> None:
+def test_a_compressed_bomb_is_refused_for_its_size_or_its_time(daemon: Daemon) -> None:
     watch, before = Watch(daemon), resident(daemon.process.pid)
     bomb = request(gzip.compress(bytes(512 * MIB), 1), {"Content-Encoding": "gzip"})
     with line(daemon) as client:
         client.send(bomb)
-        assert client.reply().status == 413
+        status = client.reply().status
+        assert status in {408, 413}
         client.closed()
     assert resident(daemon.process.pid) - before < 100 * MIB
-    watch.one(event="request.refused", status=413)
+    watch.one(event="request.refused", status=status)
 
 
 def test_a_body_of_65_mib_is_413_before_it_is_read(daemon: Daemon) -> None:
