@@ -6,8 +6,9 @@ PIP := @$(BIN)/python -m pip --disable-pip-version-check -qq
 LOCKED := install --require-hashes --requirement
 UV ?= uv
 ARGS ?=
+SECONDS ?= 60
 
-.PHONY: help run test lint check format bench lock audit clean
+.PHONY: help run test lint check format bench lock audit fuzz clean
 
 help:  ## what can be made
 	@grep -E "^[a-z]+:" Makefile | sed -E "s,:[^#]*(## )?,\t,"
@@ -37,6 +38,9 @@ lock:  ## needs uv; UPGRADE=--upgrade takes newer releases
 
 audit: $(VENV)/dev.stamp  ## what is installed is what the lock says, and nothing in it runs by itself
 	$(BIN)/python -m tools.audit
+
+fuzz: $(VENV)/dev.stamp  ## look for inputs that break a law; make fuzz SECONDS=600 ARGS=sse
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(ARGS)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -50,7 +50,7 @@ class _Stderr:
 
 
 def configure(form: Format) -> Masking:
-    """Set structlog and logging up; called once, when the daemon starts."""
+    """Set structlog and logging up; called once, when the daemon starts. Under `python -X dev` libraries say it all."""
     console = form == "console" or (form == "auto" and sys.stderr.isatty())
     if console:
         # Tracebacks are plain: those with locals show what a frame held, keys too.
@@ -67,9 +67,11 @@ def configure(form: Format) -> Masking:
             *([] if console else [structlog.processors.format_exc_info]),
             masking,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if sys.flags.dev_mode else logging.INFO),
         logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Stderr())),
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(handlers=[_Forward()], level=logging.WARNING, force=True)
+    logging.basicConfig(
+        handlers=[_Forward()], level=logging.DEBUG if sys.flags.dev_mode else logging.WARNING, force=True
+    )
     return masking

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import subprocess
 import sys
 from collections.abc import Iterator
 
@@ -147,3 +148,12 @@ def test_a_log_that_cannot_be_written_takes_nothing_else_with_it(monkeypatch: py
     logs.configure("json")
     structlog.get_logger("routerd").error("ledger.failed", message="full")
     assert refusing.asked > 0
+
+
+@pytest.mark.parametrize(("options", "seen"), [((), False), (("-X", "dev"), True)])
+def test_in_pythons_development_mode_libraries_say_all_they_can(options: tuple[str, ...], *, seen: bool) -> None:
+    code = (
+        "import logging\nfrom routerd import logs\nlogs.configure('json')\nlogging.getLogger('aiohttp').debug('hello')"
+    )
+    done = subprocess.run([sys.executable, *options, "-c", code], capture_output=True, text=True, check=True)
+    assert ('"hello"' in done.stderr) is seen

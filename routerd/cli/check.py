@@ -1,4 +1,7 @@
-"""`routerd check`: is the configuration sound? With --deep also whether every key can be read from where it is kept."""
+"""`routerd check` says whether the configuration is sound.
+
+With --deep also: can every key be read from where it is kept, and is there code that Python runs unasked at each start?
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,10 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 def arguments(parser: argparse.ArgumentParser) -> None:
     """`--deep`, `--json`."""
     parser.add_argument(
-        "--deep", action="store_true", help="read every provider's key too; a keyring may ask for a password"
+        "--deep",
+        action="store_true",
+        help="read every provider's key too, for which a keyring may ask for a password, "
+        "and look for code that Python runs by itself",
     )
     parser.add_argument("--json", action="store_true", help="print the verdict as JSON")
 
@@ -67,14 +73,18 @@ def examine(path: Path, state: Path, *, deep: bool) -> Verdict:
         loaded = load(path)
     except ConfigError as error:
         return Verdict(file=str(path), ok=False, faults=[*error.faults, *faults], warnings=[])
+    warnings = list(loaded.warnings)
     if deep:
+        from routerd.cli import unasked  # noqa: PLC0415  # only --deep looks
+
         faults += _unread(loaded)
+        warnings += unasked.found()
     config = loaded.config
     return Verdict(
         file=str(path),
         ok=not faults,
         faults=faults,
-        warnings=list(loaded.warnings),
+        warnings=warnings,
         providers=len(config.providers),
         models=len(config.models) + sum(len(provider.models) for provider in config.providers.values()),
         keys=len({*config.keys, *issued}),

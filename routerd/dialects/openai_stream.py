@@ -23,6 +23,9 @@ _TELLING = re.compile(rb'"(?:usage|error|finish_reason)"\s*+:\s*+[^n\s]')
 
 One search costs less than one for each name (0.7 us against 1.5 us on a chunk of 330 bytes)."""
 
+_TEXT = re.compile(rb'(data: ?\{[^\n]*?"(?:content|reasoning_content|reasoning)": ?")[^"\\]*("[^\n]*\n\n)')
+"""A one-line event, and the text in it that changes from one to the next."""
+
 _DATA_LINE = re.compile(rb"(?:^|(?<=[\r\n]))data:([^\r\n]*)")
 
 
@@ -35,13 +38,18 @@ class StreamTap:
     """One stream on its way from a provider to a client. `feed` gives what may go to the client now.
 
     `amend` is asked what to add whenever an event carries usage; `hide_usage` drops the event that holds usage and no
-    choices, because routerd asked for it and the client did not.
+    choices, because routerd asked for it and the client did not. `mask` is asked what a client may see of an error: a
+    provider may quote the key that it refuses.
     """
 
     __slots__ = (
+        "_after",
         "_amend",
+        "_before",
         "_framer",
         "_hide_usage",
+        "_lessons",
+        "_mask",
         "done",
         "error",
         "events",
@@ -53,10 +61,15 @@ class StreamTap:
         "usage",
     )
 
-    def __init__(self, *, amend: Callable[[Usage], Amendment], hide_usage: bool) -> None:
+    def __init__(
+        self, *, amend: Callable[[Usage], Amendment], hide_usage: bool, mask: Callable[[str], str] = str
+    ) -> None:
         self._amend = amend
+        self._mask = mask
         self._hide_usage = hide_usage
         self._framer = Framer()
+        self._before = self._after = b""
+        self._lessons = 4
         self.output = False
         """The first output was seen: content, reasoning, a tool call, a finish reason. No fallback after that."""
         self.finish_reason: str | None = None
@@ -81,14 +94,37 @@ class StreamTap:
     def feed(self, data: bytes) -> bytes:
         """The complete events up to `data`, byte-identical but for the one that carries usage. Never raises."""
         framer = self._framer
+        if self._before and self._repeats(data) and not framer.held and not framer.overflow:
+            self.events += 1
+            return data
         torn = framer.overflow
         block = framer.feed(data)
         if self.output:
             events = _plain_events(block)
             if events >= 0:
+                if events == 1 and self._lessons:
+                    self._learn(block)
                 self.events += events
                 return block
         return self._read(block, torn=torn)
+
+    def _repeats(self, data: bytes) -> bool:
+        """Whether `data` is an event found plain before, but for its text: with no quote in it, it is still one."""
+        before, after = self._before, self._after
+        start, end = len(before), len(data) - len(after)
+        return (
+            data.startswith(before)
+            and data.endswith(after)
+            and data.find(b'"', start, end) < 0
+            and data.find(b"\n", start, end) < 0
+            and start <= end
+        )
+
+    def _learn(self, event: bytes) -> None:
+        """Take what stands before and after the text of a plain event; streams that change more are soon given up."""
+        self._lessons -= 1
+        if found := _TEXT.fullmatch(event):
+            self._before, self._after = found[1], found[2]
 
     def close(self) -> bytes:
         """The incomplete tail as it is, once the provider has no more to send.
@@ -98,7 +134,8 @@ class StreamTap:
         tail = self._framer.close()
         if not tail:
             return tail
-        return tail if self._event(tail) else b""
+        event = self._event(tail)
+        return tail if event and self.error is None else event
 
     def _read(self, block: bytes, *, torn: bool) -> bytes:
         """The block event by event. `torn`: it begins inside one that outgrew the frame."""
@@ -124,6 +161,8 @@ class StreamTap:
         failed = name == b"error" or (isinstance(message, dict) and bool(message.get("error")))
         if failed and self.error is None:
             self.error = in_band_error(data)
+        if failed:
+            event = self._mask(event.decode(errors="surrogateescape")).encode(errors="surrogateescape")
         if not isinstance(message, dict):
             return event
         self._note(message, failed=failed)

@@ -167,8 +167,12 @@ class Connection(asyncio.Protocol):
         if self._headed and not self._told:
             self._told = True
             self._tell_head(call)
-        if self._out and self.call is call:
-            self._tell_data(call)
+        out = self._out
+        if out and self.call is call:
+            self._quiet = 0
+            piece = out[0] if len(out) == 1 else b"".join(out)
+            out.clear()
+            call.receiver.on_data(piece)
         if self.call is not call:
             return
         if self._done:
@@ -183,13 +187,6 @@ class Connection(asyncio.Protocol):
         if idle := call.timeouts.idle:
             self._watch(self._activity + idle)
         call.receiver.on_head(self._status, self._fields)
-
-    def _tell_data(self, call: Call) -> None:
-        self._quiet = 0
-        out = self._out
-        data = out[0] if len(out) == 1 else b"".join(out)
-        out.clear()
-        call.receiver.on_data(data)
 
     def _parse(self, data: bytes) -> str:
         """Feed the parser; what is wrong with the data, or ""."""

@@ -220,7 +220,7 @@ class Exchange:
 
     def _open_tap(self) -> None:
         amend = partial(ending.amendment, endpoint=self.attempts.candidate.endpoint)
-        self.tap = openai.StreamTap(amend=amend, hide_usage=self.ask.hide_usage)
+        self.tap = openai.StreamTap(amend=amend, hide_usage=self.ask.hide_usage, mask=self.ask.generation.mask)
         if self.timer is not None and (limit := self._destination().first_token):
             self.late = clock.precise() + limit
             self._set_timer()

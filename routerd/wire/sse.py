@@ -20,36 +20,32 @@ _BOUNDARY = re.compile(rb"\n\n|\n\r\n?|\r\r\n?")
 class Framer:
     """Cuts a stream between events: `feed` gives what is complete, the rest waits for more."""
 
-    __slots__ = ("_last", "_limit", "_tail", "overflow")
+    __slots__ = ("_last", "_limit", "held", "overflow")
 
     def __init__(self, limit: int = LIMIT) -> None:
         self._limit = limit
-        self._tail = bytearray()
+        self.held = bytearray()
+        """The bytes held back: an event that has not ended yet."""
         self._last = b""
         self.overflow = False
         """An event grew past the limit and is being let through in pieces, until it ends."""
 
-    @property
-    def tail(self) -> bytes:
-        """The bytes held back: an event that has not ended yet."""
-        return bytes(self._tail)
-
     def feed(self, data: bytes) -> bytes:
         """All events that are complete with `data`, as one block, b"" when none is."""
-        if not self._tail and not self.overflow and data.endswith(b"\n\n"):
+        if not self.held and not self.overflow and data.endswith(b"\n\n"):
             return data
         return self._feed(data)
 
     def close(self) -> bytes:
         """What was held back: the stream ended inside an event."""
-        rest = bytes(self._tail)
-        self._tail.clear()
+        rest = bytes(self.held)
+        self.held.clear()
         return rest
 
     def _feed(self, data: bytes) -> bytes:
         if self.overflow:
             return self._overflown(data)
-        tail = self._tail
+        tail = self.held
         seen = max(0, len(tail) - 2)
         tail += data
         cut = _last_boundary(tail, seen)

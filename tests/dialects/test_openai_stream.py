@@ -333,6 +333,69 @@ def test_any_bytes_pass(first: bytes, second: bytes) -> None:
     assert probe.feed(first) + probe.feed(second) + probe.close() == first + second
 
 
-@pytest.mark.parametrize(("body", "stream"), [(b"data: {}", True), (b"event: x", True), (b": ping", True), (b"{}", False)])
+@pytest.mark.parametrize(
+    ("body", "stream"), [(b"data: {}", True), (b"event: x", True), (b": ping", True), (b"{}", False)]
+)
 def test_a_stream_is_known_by_how_it_begins(body: bytes, *, stream: bool) -> None:
     assert is_stream(body) is stream
+
+
+@pytest.mark.parametrize("end", [b"\n\n", b""])
+@pytest.mark.parametrize("begun", [b"", b'data: {"choices":[{"delta":{"content":"x"}}]}\n\n'])
+def test_a_client_does_not_see_the_key_that_a_provider_quotes_in_an_error(begun: bytes, end: bytes) -> None:
+    stream = StreamTap(
+        amend=lambda _: Amendment(), hide_usage=False, mask=lambda text: text.replace("sk-1", "[masked]")
+    )
+    event = b'event: error\ndata: {"error":{"message":"bad key sk-1 \xff"}}' + end
+    out = stream.feed(begun) + stream.feed(event) + stream.close()
+    assert out == begun + event.replace(b"sk-1", b"[masked]")
+
+
+@pytest.mark.parametrize("what", [b"\n" * 65536, b":\n\n" * 20000, b"event: x\n\n" * 5000])
+def test_blank_lines_and_comments_without_end_pass_as_they_are(what: bytes) -> None:
+    stream = tap()
+    assert stream.feed(what) is what
+    assert not stream.output
+
+
+SHAPES = [
+    '{{"id":"c","choices":[{{"index":0,"delta":{{"content":{0}}},"finish_reason":null}}],"usage":null}}',
+    '{{"choices":[{{"delta":{{"content":{0}}},"finish_reason":{1}}}],"usage":{2}}}',
+    '{{"choices":[{{"delta":{{"reasoning":{0}}}}}],"padding":{0}}}',
+    '{{"choices":[{{"delta":{{"content": {0}, "error":{2}}}}}]}}',
+]
+WORDS = st.sampled_from(["a", "", 'q"q', "usage", "new\nline", "\\", '","usage":{"prompt_tokens":1},"x":"', "[DONE]"])
+
+
+@given(
+    events=st.lists(
+        st.tuples(
+            st.sampled_from(SHAPES),
+            WORDS,
+            st.sampled_from(["null", '"stop"']),
+            st.sampled_from(["null", '{"prompt_tokens":9}']),
+        ),
+        max_size=12,
+    ),
+    junk=st.sampled_from([b"", b": ping\n\n", b"event: error\n", b"data: {", b"\n"]),
+)
+def test_what_repeats_itself_is_read_as_what_does_not(events: list[tuple[str, str, str, str]], junk: bytes) -> None:
+    """The short cut for streams whose events differ in their text alone notes what the long way notes."""
+    quick, slow = (StreamTap(amend=lambda _: Amendment(usage={"cost": b"1"}), hide_usage=False) for _ in range(2))
+    slow._lessons = 0
+    for at, (shape, text, reason, usage) in enumerate(events):
+        event = b"data: " + shape.format(json.dumps(text), reason, usage).encode() + b"\n\n"
+        piece = junk + event if at % 4 == 3 else event
+        assert quick.feed(piece) == slow.feed(piece)
+    assert quick.close() == slow.close()
+    for name in ("usage", "finish_reason", "done", "error", "events", "output", "whole"):
+        assert getattr(quick, name) == getattr(slow, name), name
+
+
+def test_the_short_cut_is_taken() -> None:
+    tap = StreamTap(amend=lambda _: Amendment(), hide_usage=False)
+    for word in ("a", "b", "c"):
+        tap.feed(b'data: {"choices":[{"delta":{"content":"%b"},"finish_reason":null}]}\n\n' % word.encode())
+    assert tap._repeats(b'data: {"choices":[{"delta":{"content":" d"},"finish_reason":null}]}\n\n')
+    assert not tap._repeats(b'data: {"choices":[{"delta":{"content":"d"},"finish_reason":"stop"}]}\n\n')
+    assert tap.events == 3

@@ -31,7 +31,7 @@ class Target(Protocol):
     EXAMPLES: SearchStrategy[Any]
 
     def opened(self) -> AbstractContextManager[Callable[[Any], int]]:
-        """What the target needs, while it is needed; the function takes one example and counts the inputs made of it."""
+        """What the target needs, while it is needed; the function takes one example and counts the inputs it made."""
 
 
 def target(name: str) -> Target:
@@ -70,7 +70,9 @@ def rounds(ended: float) -> Iterator[int]:
 def main() -> int:
     """Run the targets one after the other; 1 if one of them found something."""
     parser = argparse.ArgumentParser(prog="tests.fuzz", description=__doc__.partition("\n")[0] if __doc__ else None)
-    parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"of {', '.join(TARGETS)}; all where none is named")
+    parser.add_argument(
+        "targets", nargs="*", metavar="TARGET", help=f"of {', '.join(TARGETS)}; all where none is named"
+    )
     parser.add_argument("--seconds", type=float, default=60, help="for each target")
     args = parser.parse_args()
     found = 0
@@ -80,10 +82,10 @@ def main() -> int:
             count = fuzz(target(name), args.seconds)
         except Exception as error:  # noqa: BLE001  # whatever it is, it is a finding
             found = 1
-            print(f"{name}: a finding", flush=True)
+            print(f"{name}: a finding", flush=True)  # noqa: T201  # it is a program
             traceback.print_exception(error)
         else:
-            print(f"{name}: {count} inputs in {time.monotonic() - started:.0f} s, nothing found", flush=True)
+            print(f"{name}: {count} inputs in {time.monotonic() - started:.0f} s, nothing found", flush=True)  # noqa: T201
     return found
 
 

@@ -24,11 +24,25 @@ VALUES = (
     *('""', '"x"', "''", '"""\n"""', '"\\u0000"', '"\\n"', '"none"', '"5s"', '"-1h"', '"64MiB"', '"9e9TiB"', "true"),
     *("0", "-1", "1e400", "-nan", "inf", "1_0", "0x1F", "9" * 400, "0.1", "1979-05-27", "07:32:00", "[]", "[[]]", "{}"),
     *('["a", 1]', '["lab/m", "lab/m"]', '{ prompt = 1, completion = "2" }', "{ a = { b = 1 } }", '{ "" = "" }'),
-    *('"http://"', '"http://[::1"', '"http://u:p@h:99999/v1"', '"https://h/v1?q#f"', '"http://\\u2603/v1"', '"[::1]:0"'),
+    *(
+        '"http://"',
+        '"http://[::1"',
+        '"http://u:p@h:99999/v1"',
+        '"https://h/v1?q#f"',
+        '"http://\\u2603/v1"',
+        '"[::1]:0"',
+    ),
     *('"unix:"', '"unix:/x"', '"127.0.0.1:"', '"keyring:a/b"', '"env:"', '"command:\\""', '{ command = ["a"] }'),
     *('["none", "env:X"]', '"file:\\u0000"', '"sha256:00"', f'"sha256:{"0" * 64}"', '"a/b/c"', '"always"', '"50 %"'),
 )
-TABLES = ("server", "auth", "providers.lab", "providers.openai", "providers.lab.timeout", "providers.lab.models.m")
+TABLES: tuple[str, ...] = (
+    "server",
+    "auth",
+    "providers.lab",
+    "providers.openai",
+    "providers.lab.timeout",
+    "providers.lab.models.m",
+)
 TABLES += ("providers.lab.models.m.price", "models.fast", "keys.k", "spend_log", "routing", "nonsense", "providers.''")
 
 _LINE = st.one_of(
@@ -42,6 +56,14 @@ WORDS = tuple(word.encode() for word in (*(f"\n{line}\n" for line in LINES), *VA
 EXAMPLES = st.one_of(damaged(_TEXT), damaged(_TEXT, most=0), soup(WORDS))
 
 
+def told(error: ConfigError, path: Path) -> None:
+    """Each fault is one line that begins with its place."""
+    assert error.faults
+    for fault in error.faults:
+        assert re.match(re.escape(str(path)) + r"(:\d+)?(:\d+)?: \S", fault), fault
+        assert fault.isprintable(), fault
+
+
 @contextmanager
 def opened() -> Iterator[Callable[[bytes], int]]:
     """A file to write the examples to."""
@@ -53,10 +75,7 @@ def opened() -> Iterator[Callable[[bytes], int]]:
             try:
                 config = load(path).config
             except ConfigError as error:
-                assert error.faults
-                for fault in error.faults:
-                    assert re.match(re.escape(str(path)) + r"(:\d+)?(:\d+)?: \S", fault), fault
-                    assert fault.isprintable(), fault
+                told(error, path)
                 return
             try:
                 destinations.build(runtime.offline(config), simulator="http://127.0.0.1:1", environ={})

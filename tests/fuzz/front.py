@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
+import itertools
 import json
 import logging
 import socket
@@ -32,15 +33,72 @@ STATUSES = frozenset({200, 204, 400, 401, 403, 404, 405, 408, 413, 421, 431})
 BODY = b'{"model":"lab/m","messages":[{"role":"user","content":"hi"}]}'
 AUTHORIZED = b"Authorization: Bearer %b\r\n" % KEY.encode()
 WORDS = (
-    *(b"POST ", b"GET ", b"HEAD ", b"OPTIONS ", b"CONNECT ", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b" HTTP/1.1\r\n", b" HTTP/1.0\r\n"),
-    *(b"/v1/chat/completions", b"/api/v1/models", b"/healthz", b"/metrics", b"/admin/status", b"http://evil/v1/models", b"*", b"//"),
-    *(b"/v1/../admin/status", b"/%2e%2e/%00", b"?a=b#c", b"Host: localhost\r\n", b"Host: evil\r\n", b"Host: [::1]:1\r\n"),
-    *(AUTHORIZED, b"Authorization: Basic x\r\n", b"x-api-key: nobody\r\n", b"Origin: http://evil\r\n", b"Expect: 100-continue\r\n"),
-    *(b"Content-Length: 0\r\n", b"Content-Length: 61\r\n", b"Content-Length: -1\r\n", b"Content-Length: 99999999999999999999\r\n"),
+    *(
+        b"POST ",
+        b"GET ",
+        b"HEAD ",
+        b"OPTIONS ",
+        b"CONNECT ",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b" HTTP/1.1\r\n",
+        b" HTTP/1.0\r\n",
+    ),
+    *(
+        b"/v1/chat/completions",
+        b"/api/v1/models",
+        b"/healthz",
+        b"/metrics",
+        b"/admin/status",
+        b"http://evil/v1/models",
+        b"*",
+        b"//",
+    ),
+    *(
+        b"/v1/../admin/status",
+        b"/%2e%2e/%00",
+        b"?a=b#c",
+        b"Host: localhost\r\n",
+        b"Host: evil\r\n",
+        b"Host: [::1]:1\r\n",
+    ),
+    *(
+        AUTHORIZED,
+        b"Authorization: Basic x\r\n",
+        b"x-api-key: nobody\r\n",
+        b"Origin: http://evil\r\n",
+        b"Expect: 100-continue\r\n",
+    ),
+    *(
+        b"Content-Length: 0\r\n",
+        b"Content-Length: 61\r\n",
+        b"Content-Length: -1\r\n",
+        b"Content-Length: 99999999999999999999\r\n",
+    ),
     *(b"Transfer-Encoding: chunked\r\n", b"Transfer-Encoding: gzip, chunked\r\n", b"Content-Encoding: gzip\r\n"),
-    *(b"Connection: close\r\n", b"Connection: upgrade\r\nUpgrade: websocket\r\n", b"X-Title: a\r\n b\r\n", b"X: \x00\r\n", b"X : y\r\n"),
-    *(b"\r\n", b"\r\n\r\n", b"0\r\n\r\n", b"3d\r\n" + BODY + b"\r\n", b"ffffffffffffffff\r\n", b"1;a=b\r\n{\r\n", b"-1\r\n", BODY, gzip.compress(BODY)),
-    *(b'{"model":"lab/m","messages":[],"stream":true}', b'{"model":"nobody"}', b'{"model":1}', b"\x16\x03\x01\x02\x00\x01\x00\x01"),
+    *(
+        b"Connection: close\r\n",
+        b"Connection: upgrade\r\nUpgrade: websocket\r\n",
+        b"X-Title: a\r\n b\r\n",
+        b"X: \x00\r\n",
+        b"X : y\r\n",
+    ),
+    *(
+        b"\r\n",
+        b"\r\n\r\n",
+        b"0\r\n\r\n",
+        b"3d\r\n" + BODY + b"\r\n",
+        b"ffffffffffffffff\r\n",
+        b"1;a=b\r\n{\r\n",
+        b"-1\r\n",
+        BODY,
+        gzip.compress(BODY),
+    ),
+    *(
+        b'{"model":"lab/m","messages":[],"stream":true}',
+        b'{"model":"nobody"}',
+        b'{"model":1}',
+        b"\x16\x03\x01\x02\x00\x01\x00\x01",
+    ),
 )
 _PLAIN = st.sampled_from(
     [
@@ -50,8 +108,8 @@ _PLAIN = st.sampled_from(
         request(BODY, key="wrong"),
         request(BODY, version="1.0"),
         b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\n%b\r\n" % AUTHORIZED,
-        b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n%bTransfer-Encoding: chunked\r\n\r\n3d\r\n%b\r\n0\r\n\r\n"
-        % (AUTHORIZED, BODY),
+        b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
+        b"%bTransfer-Encoding: chunked\r\n\r\n3d\r\n%b\r\n0\r\n\r\n" % (AUTHORIZED, BODY),
         request(gzip.compress(BODY), headers={"Content-Encoding": "gzip"}),
     ]
 )
@@ -71,7 +129,7 @@ class Door:
         self.library: list[logging.LogRecord] = []
         """What asyncio and aiohttp had to say: nothing, we hope."""
         listening = logging.Handler(logging.WARNING)
-        listening.emit = self.library.append  # type: ignore[method-assign]  # a list is all it takes
+        listening.emit = self.library.append  # type: ignore[method-assign,assignment]  # a list is all
         logging.basicConfig(handlers=[listening], force=True)
 
     async def knock(self, data: bytes, cuts: list[int]) -> None:
@@ -92,7 +150,9 @@ class Door:
             with contextlib.suppress(OSError):
                 theirs.shutdown(socket.SHUT_WR)
             async with asyncio.timeout(BOUND):
-                while any(client.transport is transport for client in gateway.clients) or gateway.services.tallies.active:
+                while (
+                    any(client.transport is transport for client in gateway.clients) or gateway.services.tallies.active
+                ):
                     await self._rest(theirs, heard)
             await self._rest(theirs, heard)
         finally:
@@ -142,7 +202,7 @@ def answers(heard: bytes) -> None:
                 assert KEY not in body.decode()
             length = answer.getheader("content-length")
             if length is None or not body:
-                return  # a stream (its end is http.client's to find), or an answer to HEAD: what follows is not looked at
+                return  # a stream (its end is http.client's to find), or an answer to HEAD
         heard = heard[len(head) + 4 + len(body) :]
 
 
@@ -169,14 +229,13 @@ def opened() -> Iterator[Callable[[Example], int]]:
         def check(example: Example) -> int:
             data, cuts = example
             count = 0
-            for count, variant in enumerate(variants(data, WORDS), 1):  # noqa: B007
+            for variant in itertools.islice(variants(data, WORDS), FEW):
+                count += 1
                 try:
                     runner.run(door.knock(variant, cuts))
                 except Exception as error:
                     error.add_note(f"the input was {variant!r}, cut at {cuts}")
                     raise
-                if count == FEW:
-                    break
             return count
 
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 
 from hypothesis import strategies as st
 
@@ -25,7 +26,9 @@ def damaged(draw: st.DrawFn, whole: st.SearchStrategy[bytes], *, most: int = 3) 
     for _ in range(draw(st.integers(0, most))):
         start = draw(st.integers(0, len(data)))
         end = min(len(data), start + draw(st.integers(0, 12)))
-        middle = draw(st.one_of(st.just(b""), st.just(data[start:end] * 2), st.sampled_from(ODD), st.binary(max_size=4)))
+        middle = draw(
+            st.one_of(st.just(b""), st.just(data[start:end] * 2), st.sampled_from(ODD), st.binary(max_size=4))
+        )
         data = data[:start] + middle + data[end:]
     return data
 
@@ -33,7 +36,7 @@ def damaged(draw: st.DrawFn, whole: st.SearchStrategy[bytes], *, most: int = 3) 
 def pieces(data: bytes, cuts: Sequence[int]) -> list[bytes]:
     """The data cut at these places, as reads of a socket would bring it."""
     places = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
-    return [data[start:end] for start, end in zip(places, places[1:], strict=False)]
+    return [data[start:end] for start, end in pairwise(places)]
 
 
 VARIANTS = 40

@@ -17,13 +17,49 @@ from routerd.spend.tokens import prompt_text
 from routerd.wire.jsonsplice import Document
 from tests.fuzz.soup import damaged, each, soup
 
-NAMES = ("model", "models", "messages", "stream", "stream_options", "usage", "provider", "reasoning", "user", "choices")
+NAMES: tuple[str, ...] = (
+    "model",
+    "models",
+    "messages",
+    "stream",
+    "stream_options",
+    "usage",
+    "provider",
+    "reasoning",
+    "user",
+    "choices",
+)
 NAMES += ("error", "cost", "system_fingerprint", "plugins", "id", "a", "", "\u00e9", 'q"', "\\", "session_id")
 READ = ("model", "models", "messages", "stream", "stream_options", "reasoning", "user")
 WORDS = (
-    *(b"{", b"}", b"[", b"]", b",", b":", b" ", b"\t", b'"', b"null", b"true", b"1", b"-0", b"1e999", b"NaN", b"-Infinity"),
+    *(
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+        b",",
+        b":",
+        b" ",
+        b"\t",
+        b'"',
+        b"null",
+        b"true",
+        b"1",
+        b"-0",
+        b"1e999",
+        b"NaN",
+        b"-Infinity",
+    ),
     *(b'"model"', b'"m"', b'"mod\\u0065l"', b'"\\ud83d"', b'"\\ud83d\\ude00"', b'"a\\', b"\\u0000", b'"messages":[]'),
-    *(b'{"model":"m","messages":[]}', b'"usage":{"prompt_tokens":1}', b'"stream":true', b'"model":1,', b"12", b"1.", b"01"),
+    *(
+        b'{"model":"m","messages":[]}',
+        b'"usage":{"prompt_tokens":1}',
+        b'"stream":true',
+        b'"model":1,',
+        b"12",
+        b"1.",
+        b"01",
+    ),
 )
 _LEAF = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=6), st.sampled_from(NAMES))
 _VALUE = st.recursive(

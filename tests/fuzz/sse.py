@@ -14,11 +14,27 @@ from tests.fuzz.soup import damaged, each, pieces, soup
 WORDS = (
     *(b"\n", b"\r", b"\r\n", b"\n\n", b"\r\n\r\n", b"data: ", b"data:", b"data", b"event: error", b"event:", b"id: 1"),
     *(b": c", b"[DONE]", b"data: [DONE]\n\n", b'{"choices":[]}', b'{"choices":[{"delta":{"content":"hi"}}]}', b"{}"),
-    *(b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n', b'data: {"id":"c","model":"m","choices":[{"delta":{}}]}\n\n'),
+    *(
+        b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n',
+        b'data: {"id":"c","model":"m","choices":[{"delta":{}}]}\n\n',
+    ),
     b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\n',
     b'data: {"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2,"cost":0.5}}\n\n',
-    *(b'{"usage":{"prompt_tokens":1e99}}', b'{"error":{"code":429,"message":"x"}}', b'{"error":"x"}', b'"usage":{', b"}"),
-    *(b'{"choices":[{"finish_reason":"stop","delta":null}]}', b'{"choices":null}', b"NaN", b'"\\ud83d"', b"null", b"[]"),
+    *(
+        b'{"usage":{"prompt_tokens":1e99}}',
+        b'{"error":{"code":429,"message":"x"}}',
+        b'{"error":"x"}',
+        b'"usage":{',
+        b"}",
+    ),
+    *(
+        b'{"choices":[{"finish_reason":"stop","delta":null}]}',
+        b'{"choices":null}',
+        b"NaN",
+        b'"\\ud83d"',
+        b"null",
+        b"[]",
+    ),
 )
 EXAMPLES = st.tuples(
     damaged(soup(WORDS)), st.lists(st.integers(0, 1 << 16), max_size=8), st.integers(0, 64), st.booleans()

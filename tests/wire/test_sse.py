@@ -62,9 +62,9 @@ def test_a_stream_framed_whole_byte_by_byte_and_with_trailing_bytes_says_the_sam
     assert b"".join(blocks) + trickle.close() == stream
     trailing = Framer()
     assert trailing.feed(stream + b"data: unfin") == stream
-    assert trailing.tail == b"data: unfin"
+    assert trailing.held == b"data: unfin"
     assert trailing.close() == b"data: unfin"
-    assert trailing.tail == b""
+    assert trailing.held == b""
 
 
 def test_complete_events_pass_as_the_same_object() -> None:
@@ -99,7 +99,7 @@ def test_what_waits_is_never_more_than_the_limit() -> None:
     framer = Framer(limit=10)
     for _ in range(100):
         framer.feed(b"xyz")
-        assert len(framer.tail) <= 10
+        assert len(framer.held) <= 10
 
 
 @given(TEXT, st.lists(st.integers(0, 60)), st.integers(0, 30))
@@ -108,8 +108,8 @@ def test_whatever_the_cuts_nothing_is_lost_or_added(stream: bytes, cuts: list[in
     out = b""
     for piece in pieces(stream, cuts):
         out += framer.feed(piece)
-        assert len(framer.tail) <= limit
-    assert out + framer.tail == stream
+        assert len(framer.held) <= limit
+    assert out + framer.held == stream
     assert out + framer.close() == stream
 
 
