@@ -42,6 +42,8 @@ from routerd.spend.ledger import LedgerError
 
 log = structlog.get_logger("routerd")
 
+OWN_FILES = 64
+"""Descriptors kept for listeners, logs, the simulator and what a reload opens."""
 GARBAGE = 10_000
 """Objects between two looks of the cycle collector; at Python's 700 it looks every few requests (3 % of the CPU)."""
 LAST_WORDS = 2.0
@@ -122,6 +124,7 @@ class Daemon:
             header_timeout=config.server.header_timeout,
             body_timeout=config.server.body_timeout,
         )
+        self.front.most = _most_connections()
         self.listeners = Listeners(self.front, self._inherited)
         self._cleanup.callback(self.listeners.close)
         async with self.listeners.changing(config.server.listen):
@@ -295,6 +298,12 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     except ImportError:
         return None
     return uvloop.new_event_loop
+
+
+def _most_connections() -> int:
+    """Clients that can be served at once: each may need a second descriptor, for its provider."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(1, (soft - OWN_FILES) // 2) if soft != resource.RLIM_INFINITY else sys.maxsize
 
 
 def _raise_file_limit() -> None:

@@ -14,6 +14,7 @@
     ├── HeadersTooLarge         431 payload_too_large         too many or too long headers
     ├── NothingLeft             404 not_found                 preferences leave no endpoint
     ├── CoolingDown             429 rate_limit_exceeded       the only endpoint asked us to wait
+    ├── Full                    503 provider_overloaded       every connection that it can have is open
     ├── Draining                503 provider_unavailable      routerd is shutting down
     ├── LedgerUnavailable       503 provider_unavailable      the spend log cannot be written
     └── ProviderFailed          the provider's own status     nothing is left to try
@@ -187,6 +188,14 @@ class CoolingDown(RouterdError):
     status = 429
     error_type = "rate_limit_exceeded"
     hint = "wait for Retry-After, or configure another provider of this model"
+
+
+class Full(RouterdError):
+    """As many connections are open as this daemon has descriptors for."""
+
+    status = 503
+    error_type = "provider_overloaded"
+    hint = "close idle connections, or raise the limit on open files (`ulimit -n`, LimitNOFILE=) of the daemon"
 
 
 class Draining(RouterdError):

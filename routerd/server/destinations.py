@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -11,8 +12,12 @@ from routerd import __version__
 from routerd.config.runtime import Runtime, Source
 from routerd.errors import ConfigError
 from routerd.mask import Mask
+from routerd.secret_values import Secret
 from routerd.server.dial import Origin, origin
 from routerd.server.upstream import Timeouts
+
+SECRET_HEADER = re.compile(r"key|token|auth|secret|cookie", re.IGNORECASE)
+"""Headers of the configuration whose values no log or error may show."""
 
 ACCEPT = b"Accept-Encoding: identity\r\nUser-Agent: routerd/%b\r\n" % __version__.encode()
 """A body that is not compressed can be forwarded as it came; a provider that compresses all the same is inflated."""
@@ -52,7 +57,13 @@ def build(runtime: Runtime, *, simulator: str, environ: Mapping[str, str]) -> Ge
     proxies = (place.origin.proxy for place in destinations.values())
     passwords = [proxy.authorization for proxy in proxies if proxy is not None and proxy.authorization is not None]
     keys = [key for source in runtime.sources.values() for key in source.keys]
-    return Generation(runtime=runtime, destinations=destinations, mask=Mask([*keys, *passwords]))
+    written = [
+        Secret(value, source=f"providers.{source.name}.headers")
+        for source in runtime.sources.values()
+        for name, value in source.headers.items()
+        if SECRET_HEADER.search(name)
+    ]
+    return Generation(runtime=runtime, destinations=destinations, mask=Mask([*keys, *passwords, *written]))
 
 
 def _destination(source: Source, simulator: str, environ: Mapping[str, str]) -> Destination:

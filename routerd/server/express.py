@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, cast
 import httptools
 import structlog
 
-from routerd.errors import RequestTimeout, RouterdError
+from routerd.errors import Full, RequestTimeout, RouterdError
 from routerd.server.client import SLOWEST_CLIENT, ChunkedSink, Headers, Whole, refusal
 
 if TYPE_CHECKING:
@@ -79,6 +79,11 @@ class Express(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         self.since = self._front.loop.time()
         self._front.guests.add(self)
+        if self._front.full:
+            self._front.turned_away += 1
+            self.closing = True
+            self._write(refusal(Full(f"{self._front.most} connections are open, and there is room for no more")))
+            self.transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of the client: of its next request, or sent ahead of an answer."""

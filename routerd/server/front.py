@@ -6,6 +6,7 @@ What is aiohttp's gets our time limits for slow senders and our form for what it
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -136,9 +137,10 @@ class Visitor(web.RequestHandler):
     `foreign`: its request is of a version of HTTP that we do not speak. `body`: that of the request being served.
     """
 
-    __slots__ = ("body", "foreign", "heard", "waiting_since")
+    __slots__ = ("body", "foreign", "front", "heard", "waiting_since")
 
     def __init__(self, front: Front) -> None:
+        self.front = front
         super().__init__(
             front,
             loop=front.loop,
@@ -153,6 +155,16 @@ class Visitor(web.RequestHandler):
         self.foreign = False
         self.heard = False
         self.waiting_since: float | None = front.loop.time()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Count it in."""
+        self.front.visitors += 1
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Count it out."""
+        self.front.visitors -= 1
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of the client; the first ones of a head start its clock.
@@ -217,6 +229,12 @@ class Front(web.Server):
         self.body_timeout = body_timeout
         self.guests: set[Express] = set()
         """The connections that are not aiohttp's."""
+        self.visitors = 0
+        """How many are."""
+        self.most = sys.maxsize
+        """Connections that may be open at once; the daemon says how many descriptors there are."""
+        self.turned_away = 0
+        """Connections that were refused since the last look, because there were as many."""
         self.date = Date()
         super().__init__(self._visited, request_factory=self._request, handler_cancellation=True, loop=self.loop)
         self._sweep = self.loop.call_later(SWEEP, self._close_late)
@@ -228,6 +246,11 @@ class Front(web.Server):
     def visitor(self) -> Visitor:
         """Make the protocol of a connection that is handed over."""
         return Visitor(self)
+
+    @property
+    def full(self) -> bool:
+        """More connections are open than may be."""
+        return len(self.guests) + self.visitors > self.most
 
     def stop(self) -> None:
         """Stop looking for late connections."""
@@ -288,6 +311,9 @@ class Front(web.Server):
 
     def _close_late(self) -> None:
         now = self.loop.time()
+        if self.turned_away:
+            log.warning("connections.refused", count=self.turned_away, most=self.most)
+            self.turned_away = 0
         oldest = now - self.header_timeout
         for visitor in self.connections:
             if isinstance(visitor, Visitor) and visitor.waiting_since is not None and visitor.waiting_since < oldest:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -58,11 +59,16 @@ def answers(port: int, path: str = "/") -> bool:
         return False
 
 
+SECRETS = re.compile(r"sk-(?:routerd-[\w-]{40}|planted-[\w-]{8}|provider-[\w-]{8})")
+"""The shapes of the keys that tests plant: what a daemon writes to its log never holds one."""
+
+
 class Process:
     """A child process whose output goes to `log`. Leaving the `with` block stops it and what it started."""
 
     def __init__(self, command: Sequence[str], *, log: Path, environ: Mapping[str, str] | None = None) -> None:
         self.log_path = log
+        self._secretive = [str(part) for part in command[1:4]] == ["-m", "routerd", "run"]
         keep = {name: os.environ[name] for name in ("PATH", "LANG", "SystemRoot") if name in os.environ}
         self._output = log.open("ab")
         self._child = subprocess.Popen(
@@ -113,6 +119,9 @@ class Process:
         finally:
             self._end_group()
             self._output.close()
+            if self._secretive:
+                found = SECRETS.search(self.log)
+                assert found is None, f"the daemon wrote a key: ...{self.log[found.start() - 200 : found.start()]}..."
 
     def _end_group(self) -> None:
         """Nothing that it started outlives it."""

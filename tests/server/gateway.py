@@ -251,6 +251,11 @@ class Gateway:
             self.journal.close()
             await self._stack.aclose()
         if kind is None:
+            written = json.dumps(self.log, default=str) + "".join(
+                path.read_text() for path in (self.folder / "spend").glob("*.jsonl")
+            )
+            planted = (KEY, ADMIN, *(secret.reveal() for pool in self._secrets.values() for secret in pool))
+            assert not any(key in written for key in planted), "a key was logged or recorded"
             assert not self.faults, self.faults
             assert not self.logged("request.crashed")
             assert not self.services.unwritten

@@ -96,3 +96,8 @@ def test_the_mask_knows_every_key_and_the_proxys_authorization() -> None:
     found = generation(LAB + 'proxy = "http://me:hunter2secret@proxy.example.com:3128"\n', keys=KEYS)
     assert found.mask(f"{KEYS[0]} and {KEYS[1]}") == "[masked] and [masked]"
     assert found.mask("Basic bWU6aHVudGVyMnNlY3JldA==") == "[masked]"
+
+
+def test_a_header_of_the_configuration_that_sounds_like_a_secret_is_masked() -> None:
+    found = generation(LAB + 'headers = { x-api-key = "hunter2secret", x-team = "search-team" }\n', keys=KEYS)
+    assert found.mask("hunter2secret for search-team") == "[masked] for search-team"

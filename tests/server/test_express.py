@@ -763,3 +763,27 @@ async def test_a_fault_of_ours_within_a_stream_breaks_it_off(tmp_path: Path, hea
             assert await wire._reader.read() == b""
         assert len(gateway.logged("request.crashed")) == 1
         gateway.log.clear()
+
+
+async def test_more_connections_than_there_are_descriptors_for_are_turned_away(tmp_path: Path) -> None:
+    """With 503 and what to do, and one line in the log for all of them; the others are served on, of either half."""
+    async with Upstream(json_answer(completion())) as up, Gateway(tmp_path, provider("lab", up.url, "m")) as gateway:
+        gateway.front.most = 2
+        async with gateway.wire() as one, gateway.wire() as two:
+            one.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert (await one.reply()).status == 200
+            for _ in range(2):
+                async with gateway.wire() as three:
+                    reply = await three.reply()
+                    assert (reply.status, reply.headers["connection"]) == (503, "close")
+                    assert "room for no more" in reply.error["message"]
+                    await three.closed()
+            two.send(request({"model": "lab/m", "messages": MESSAGES}))
+            assert (await two.reply()).status == 200
+        await until(lambda: gateway.logged("connections.refused"), what="it is logged")
+        (line,) = gateway.logged("connections.refused")
+        assert (line["count"], line["most"]) == (2, 2)
+        await until(lambda: not gateway.front.guests and not gateway.front.visitors, what="all are counted out")
+        async with gateway.wire() as again:
+            again.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert (await again.reply()).status == 200
