@@ -238,14 +238,16 @@ async def test_it_serves_with_a_credential_and_a_state_directory(tmp_path: Path)
 
 def installation() -> str:
     """Shell lines that install this interpreter and this checkout in /opt/routerd, where the unit looks for it."""
-    paths = f"{ROOT}:{sysconfig.get_path('purelib')}"
+    packages = sysconfig.get_path("purelib")
     base = Path(sys.base_prefix)
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     return f"""
-        mkdir -p /opt/python /opt/routerd/bin
+        mkdir -p /opt/python /opt/routerd/bin /opt/routerd/lib
+        tar -C {packages} --exclude=mypy --exclude='*.mypyc*' --exclude=hypothesis -cf - . | tar -C /opt/routerd/lib -xf -
+        cp -r {ROOT}/routerd /opt/routerd/lib/
         tar -C {base} --exclude=test --exclude=site-packages -cf - bin/{version} lib/{version} \
             $(cd {base} && ls lib/libpython*.so* 2>/dev/null || true) | tar -C /opt/python -xf -
-        printf '#!/bin/sh\\nexport LD_LIBRARY_PATH=/opt/python/lib PYTHONPATH={paths}\\n%s\\n' \
+        printf '#!/bin/sh\\nexport LD_LIBRARY_PATH=/opt/python/lib PYTHONPATH=/opt/routerd/lib\\n%s\\n' \
             'exec /opt/python/bin/{version} -m routerd "$@"' > /opt/routerd/bin/routerd
         chmod 755 /opt/routerd/bin/routerd
     """
