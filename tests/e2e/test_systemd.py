@@ -243,7 +243,8 @@ def installation() -> str:
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     return f"""
         mkdir -p /opt/python /opt/routerd/bin /opt/routerd/lib
-        tar -C {packages} --exclude=mypy --exclude='*.mypyc*' --exclude=hypothesis -cf - . | tar -C /opt/routerd/lib -xf -
+        tar -C {packages} --exclude=mypy --exclude='*mypyc*' --exclude=hypothesis -cf - . |
+            tar -C /opt/routerd/lib -xf -
         cp -r {ROOT}/routerd /opt/routerd/lib/
         tar -C {base} --exclude=test --exclude=site-packages -cf - bin/{version} lib/{version} \
             $(cd {base} && ls lib/libpython*.so* 2>/dev/null || true) | tar -C /opt/python -xf -
