@@ -132,8 +132,14 @@ class Daemon:
 
 
 def read_records(folder: Path) -> Iterable[dict[str, Any]]:
-    """The records of a spend log, read without any of routerd's own code."""
-    for path in sorted(folder.glob("spend-*")):
-        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    """The records of a spend log, read without any of routerd's own code.
+
+    The daemon may be compressing a file meanwhile: for a moment there are both, then the plain one is gone.
+    """
+    for name in sorted({path.name.removesuffix(".gz") for path in folder.glob("spend-*")}):
+        try:
+            raw = (folder / name).read_bytes()
+        except FileNotFoundError:
+            raw = gzip.decompress((folder / f"{name}.gz").read_bytes())
         for line in raw.splitlines():
             yield json.loads(line)
