@@ -127,7 +127,8 @@ def test_what_is_wrong_is_told_once_and_the_daemon_serves_on(daemon: Daemon, kin
             assert client.reply().status == 200, "a connection that stays open can be used again"
     watch.one(event="request.refused", status=status, error_type=error_type)
     assert KEY not in daemon.log
-    assert daemon.records() == [record for record in daemon.records() if record["status"] == "ok"]
+    # Nobody was asked. The other records are those of other tests' clients, some of which leave.
+    assert {record["status"] for record in daemon.records()} <= {"ok", "cancelled"}
 
 
 @pytest.mark.parametrize(
