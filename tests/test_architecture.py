@@ -25,6 +25,7 @@ LAYERS = {
     "wire": 1,
     "catalogue": 1,
     "usage": 0,
+    "needs": 0,
     "errors": 0,
 }
 """A module imports its own package and lower layers, never a higher one. Leaves with I/O are not in the table."""

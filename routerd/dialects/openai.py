@@ -25,16 +25,17 @@ from routerd.dialects.openai_error import ProviderError, decode_error, in_band_e
 from routerd.dialects.openai_plain import PlainRequest
 from routerd.dialects.openai_plain import request as plain_request
 from routerd.dialects.openai_stream import StreamTap, is_stream
+from routerd.dialects.shape import Request
 from routerd.errors import InvalidRequest
 from routerd.wire.jsonsplice import Document, DuplicateKey
 
 __all__ = [
     "Amendment",
     "Answer",
-    "ChatRequest",
     "Encoded",
     "ProviderAnswerInvalid",
     "ProviderError",
+    "Request",
     "StreamTap",
     "amend_answer",
     "decode_error",
@@ -56,32 +57,6 @@ WITH_EFFECT = ("plugins", "transforms", "preset")
 _OPENROUTER = frozenset((*ROUTER_ONLY, *WITH_EFFECT))
 
 
-class ChatRequest(msgspec.Struct, frozen=True):
-    """A chat request as the client sent it, with the members that routing needs."""
-
-    raw: bytes
-    model: str
-    """What the client asked for; the first of `models` where it named no single one."""
-    models: tuple[str, ...] = ()
-    """The request's own fallbacks, as sent."""
-    stream: bool = False
-    asked_usage: bool = False
-    """The client asked for usage in its stream, in OpenAI's words or OpenRouter's."""
-    openrouter: bool = False
-    """It holds a member that only OpenRouter's clients send."""
-    preferences: msgspec.Raw | None = None
-    """The raw `provider` object."""
-    session_id: str | None = None
-    user: str | None = None
-    plain: PlainRequest | None = None
-    """Where the model stands, if nothing else is to be changed."""
-
-    @property
-    def wanted(self) -> tuple[str, ...]:
-        """Every model that would do, in order, each once."""
-        return tuple(dict.fromkeys((self.model, *self.models)))
-
-
 class Encoded(msgspec.Struct, frozen=True):
     """A request body for one provider, and the members of the client's that have no word there."""
 
@@ -89,11 +64,11 @@ class Encoded(msgspec.Struct, frozen=True):
     dropped: tuple[str, ...] = ()
 
 
-def read(body: bytes) -> ChatRequest:
+def read(body: bytes) -> Request:
     """The request in `body`. Raises errors.InvalidRequest, whose message says which member and what is expected."""
     plain = plain_request(body)
     if plain is not None:
-        return ChatRequest(
+        return Request(
             raw=body,
             model=plain.model,
             stream=plain.stream,
@@ -104,7 +79,7 @@ def read(body: bytes) -> ChatRequest:
     return read_any(body)
 
 
-def read_any(body: bytes) -> ChatRequest:
+def read_any(body: bytes) -> Request:
     """The same the long way, whatever is in the body."""
     document = _document(body)
     models = _models(document)
@@ -116,7 +91,7 @@ def read_any(body: bytes) -> ChatRequest:
         raise _expected(document, "messages", "an array")
     if document.kind("stream") not in {None, "null", "boolean"}:
         raise _expected(document, "stream", "true or false")
-    return ChatRequest(
+    return Request(
         raw=body,
         model=model,
         models=models,
@@ -129,7 +104,7 @@ def read_any(body: bytes) -> ChatRequest:
     )
 
 
-def encode(request: ChatRequest, *, model: str, ask_usage: bool, to_openrouter: bool) -> Encoded:
+def encode(request: Request, *, model: str, ask_usage: bool, to_openrouter: bool) -> Encoded:
     """The request for one provider, under its own name for the model.
 
     `ask_usage` is False where a provider refuses `stream_options`; a client's own then passes all the same.

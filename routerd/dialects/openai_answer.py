@@ -185,9 +185,10 @@ def _counted(usage: object) -> Usage | None:
         cached=cached,
         cache_write=min(cache_write, prompt - cached),
         reasoning=min(reasoning, completion),
-        audio=(_count(inward.get("audio_tokens")) or _count(usage.get("audio_prompt_tokens")))
-        + _count(outward.get("audio_tokens")),
-        image=_count(inward.get("image_tokens")) + _count(outward.get("image_tokens")),
+        audio_input=_count(inward.get("audio_tokens")) or _count(usage.get("audio_prompt_tokens")),
+        audio_output=_count(outward.get("audio_tokens")),
+        image_input=_count(inward.get("image_tokens")),
+        image_output=_count(outward.get("image_tokens")),
         cost_picousd=cost,
     )
 

@@ -213,5 +213,6 @@ def _usage(counts: _Counts) -> Usage | None:
         cached=cached,
         cache_write=written,
         reasoning=reasoning,
-        audio=heard + spoken,
+        audio_input=heard,
+        audio_output=spoken,
     )

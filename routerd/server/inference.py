@@ -106,9 +106,7 @@ def _all_openrouter(entries: Sequence[Sequence[Endpoint]], generation: Generatio
     return all(generation.destinations[place].openrouter for place in places)
 
 
-async def _entries(
-    asked: openai.ChatRequest, generation: Generation, discovery: Discovery
-) -> list[tuple[Endpoint, ...]]:
+async def _entries(asked: openai.Request, generation: Generation, discovery: Discovery) -> list[tuple[Endpoint, ...]]:
     """The endpoints of `model` and of each of the request's own `models`, in order."""
     book = generation.runtime.names
     try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import structlog
 
-from routerd.dialects.openai import ChatRequest
+from routerd.dialects.openai import Request
 from routerd.routing.attempts import Failure
 from routerd.routing.candidates import Candidate
 from routerd.routing.health import Health
@@ -40,7 +40,7 @@ class Ask(msgspec.Struct, kw_only=True):
     id: str
     """`gen-...`, sent as X-Generation-Id."""
     generation: Generation
-    request: ChatRequest
+    request: Request
     door: str
     key: str
     environment: str | None
