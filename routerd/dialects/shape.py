@@ -57,6 +57,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """It is OpenRouter itself: its own members are passed on."""
     frame: str = ""
     """"vertex", "bedrock" or "azure": the same dialect in that cloud's URL and body."""
+    api_version: str | None = None
+    """Azure's, where its deployments are called by their own path."""
     vendor: bool = False
     """It is the vendor whose dialect it is (api.anthropic.com), not a server that speaks likewise."""
 
