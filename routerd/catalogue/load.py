@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import msgspec
 
-from routerd.catalogue.schema import ProviderFacts
+from routerd.catalogue.schema import ModelFacts, ProviderFacts
 
 PROVIDERS = Path(__file__).parent / "providers"
 
@@ -23,3 +23,8 @@ def providers() -> Mapping[str, ProviderFacts]:
 
 def _facts(file: Path) -> ProviderFacts:
     return msgspec.convert(tomllib.loads(file.read_text(encoding="utf-8")), ProviderFacts)
+
+
+def models(provider: str) -> tuple[ModelFacts, ...]:
+    """Stand-in."""
+    return ()

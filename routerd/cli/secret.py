@@ -14,7 +14,7 @@ from routerd import secrets
 from routerd.catalogue.load import providers as known_providers
 from routerd.cli import probe, show
 from routerd.cli.key import reload_daemon
-from routerd.config import paths, runtime
+from routerd.config import known, paths, runtime
 from routerd.config.faults import did_you_mean
 from routerd.config.load import load
 from routerd.config.schema import Config, Provider
@@ -212,7 +212,7 @@ def _verdicts(tested: Mapping[str, Provider | None]) -> list[dict[str, str | Non
     asked: list[tuple[dict[str, str | None], probe.Target, Mask]] = []
     read = asyncio.run(_read({name: sources_of(name, provider) for name, provider in tested.items()}))
     for name, provider in tested.items():
-        if provider is not None and provider.dialect == "simulator":
+        if provider is not None and known.simulated(provider):
             rows.append(_row(name, None, "simulated", "it wants no key and calls nobody"))
             continue
         keys = read[name]

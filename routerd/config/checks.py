@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from routerd.catalogue.load import providers as catalogue
+from routerd.config import known
 from routerd.config.faults import Faults, did_you_mean
 from routerd.config.listen import Listen, is_loopback
 from routerd.config.schema import Config, Provider
@@ -46,7 +47,7 @@ def passes_any_name(name: str, provider: Provider) -> bool:
     """
     if provider.any_model is not None:
         return provider.any_model
-    return not provider.models and (provider.dialect == "simulator" or name in catalogue())
+    return not provider.models and (known.simulated(provider) or known.facts(name, provider) is not None)
 
 
 def check(config: Config, faults: Faults) -> None:
@@ -96,11 +97,17 @@ def _provider(name: str, provider: Provider, faults: Faults) -> None:
     path = ("providers", name)
     if not PROVIDER_NAME.fullmatch(name):
         faults.add(path, "a provider's name is lower-case letters, digits, dots, dashes and underscores, at most 64")
-    if provider.dialect == "simulator":
+    if provider.like is not None and provider.like not in catalogue():
+        guess = did_you_mean(provider.like, catalogue())
+        faults.add((*path, "like"), f"the catalogue knows no provider {quoted(provider.like)}{guess}")
+    elif known.simulated(provider):
         _simulator(name, provider, faults)
-    elif provider.base_url is None and name not in catalogue() and not faults.within((*path, "base_url")):
+    elif provider.base_url is None and known.facts(name, provider) is None and not faults.within((*path, "base_url")):
         guess = did_you_mean(name, catalogue())
         faults.add((*path, "base_url"), f"is missing, and the catalogue knows no provider {quoted(name)}{guess}")
+    else:
+        for key in known.unfilled(name, provider):
+            faults.add((*path, key), f"is missing: {quoted(name)} is reached at an address of your own that holds it")
     _headers(name, provider, faults)
     if provider.ca_file is not None and (fault := _ca_file_fault(provider.ca_file)):
         faults.add((*path, "ca_file"), fault)

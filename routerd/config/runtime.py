@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from routerd.catalogue.load import providers as known_providers
-from routerd.catalogue.schema import Price, ProviderFacts
+from routerd.catalogue.schema import Quirks
+from routerd.config import endpoints, known
 from routerd.config.checks import passes_any_name
 from routerd.config.schema import Config, Provider, Timeout
 from routerd.keys import KeyEntry, KeyTable
@@ -17,19 +17,25 @@ from routerd.secret_sources import DefaultChain, default_sources
 from routerd.secret_sources import Source as SecretSource
 from routerd.secret_values import Secret
 
+VENDORS = frozenset({"openai", "azure", "anthropic", "google-ai-studio", "google-vertex", "amazon-bedrock", "cohere"})
+"""Providers whose API is the dialect, rather than like it."""
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
-
-FREE = Price(prompt=0, completion=0)
+KEYLESS = frozenset({"aws", "google", "none"})
+"""Ways to prove who we are that want no key: credentials of the cloud's own, or nothing."""
+AUTH_OF = {"anthropic": "x-api-key", "gemini": "x-goog-api-key", "azure": "api-key", "bedrock": "aws", "vertex": "google"}
+"""How a provider that the catalogue does not know wants its key, by its first dialect; others as a bearer token."""
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
     """A provider as it is called: every default filled in. `keys` is empty where it wants none."""
 
     name: str
-    dialect: str
-    base_url: str
-    """As the user wrote it, without a slash at the end; empty for the simulator, whose port the system chooses."""
+    urls: Mapping[str, str]
+    """The base URL of each dialect it speaks, the best dialect first, without a slash at its end; for the simulator,
+    whose port the system chooses, it is empty."""
+    auth: str
+    """`catalogue.schema.ProviderFacts.auth`."""
     keys: tuple[Secret, ...]
     headers: Mapping[str, str]
     timeout: Timeout
@@ -37,7 +43,18 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     proxy: str | None
     ask_usage: bool
     openrouter: bool
+    vendor: bool
+    """It is the vendor of its first dialect, not somebody who speaks likewise."""
     any_model: bool
+    quirks: Quirks
+    api_version: str | None
+    region: str | None
+    project: str | None
+
+    @property
+    def simulated(self) -> bool:
+        """It answers inside the process."""
+        return "simulator" in self.urls
 
     def __repr__(self) -> str:
         """Without the proxy: its URL may hold a password."""
@@ -73,20 +90,24 @@ def build(
     sources = {
         name: _source(name, provider, tuple(secrets.get(name, ()))) for name, provider in config.providers.items()
     }
-    endpoints = tuple(
+    served = tuple(
         endpoint
         for name, provider in config.providers.items()
-        for endpoint in _endpoints(name, provider, sources[name])
+        for endpoint in endpoints.of(name, provider, keys=max(1, len(sources[name].keys)))
     )
     keys = {**issued, **{name: KeyEntry(name, key.hash, "", key.environment) for name, key in config.keys.items()}}
     return Runtime(
         config=config,
         sources=sources,
-        endpoints=endpoints,
+        endpoints=served,
         names=names(
-            endpoints,
+            served,
             virtual={name: model.models for name, model in config.models.items()},
-            open_providers={source.name: _pattern(source) for source in sources.values() if source.any_model},
+            open_providers={
+                name: endpoints.pattern(name, provider, keys=max(1, len(sources[name].keys)))
+                for name, provider in config.providers.items()
+                if sources[name].any_model
+            },
         ),
         table=KeyTable.of(keys.values(), admin=admin),
         environments={name: entry.environment for name, entry in keys.items()},
@@ -102,57 +123,50 @@ def offline(config: Config) -> Runtime:
 
 def wanted(config: Config) -> dict[str, Sequence[SecretSource | DefaultChain]]:
     """Provider name to where its keys are to be read from, for every provider that wants one."""
-    facts = known_providers()
     return {
-        name: provider.key or (default_sources(name, facts[name].env if name in facts else ()),)
+        name: provider.key or (default_sources(name, facts.env if (facts := known.facts(name, provider)) else ()),)
         for name, provider in config.providers.items()
-        if wants_key(provider, facts.get(name))
+        if wants_key(name, provider)
     }
 
 
-def wants_key(provider: Provider, facts: ProviderFacts | None) -> bool:
+def wants_key(name: str, provider: Provider) -> bool:
     """Whether a key must be found for the provider before it can be called."""
-    if provider.dialect == "simulator":
+    if known.simulated(provider):
         return False
-    return provider.key is not None or facts is None or facts.key
+    return provider.key is not None or (_auth(name, provider) not in KEYLESS and _keyed(name, provider))
+
+
+def _keyed(name: str, provider: Provider) -> bool:
+    facts = known.facts(name, provider)
+    return facts is None or facts.key
+
+
+def _auth(name: str, provider: Provider) -> str:
+    facts = known.facts(name, provider)
+    return facts.auth if facts is not None else AUTH_OF.get(known.dialects(name, provider)[0], "bearer")
 
 
 def _source(name: str, provider: Provider, keys: tuple[Secret, ...]) -> Source:
-    facts = known_providers().get(name)
-    base_url = provider.base_url or (facts.base_url if facts else "")
+    facts = known.facts(name, provider)
+    urls = known.base_urls(name, provider)
     asked = provider.stream_usage if provider.stream_usage is not None else (facts.stream_usage if facts else True)
+    hosts = {urlsplit(url).hostname for url in urls.values()}
     return Source(
         name=name,
-        dialect=provider.dialect,
-        base_url=base_url.rstrip("/"),
+        urls=urls,
+        auth=_auth(name, provider),
         keys=keys,
-        headers=provider.headers,
+        headers={**(facts.headers if facts is not None else {}), **provider.headers},
         timeout=provider.timeout,
         ca_file=provider.ca_file,
         proxy=provider.proxy,
         ask_usage=asked,
-        openrouter=bool(facts and facts.openrouter) or urlsplit(base_url).hostname == "openrouter.ai",
+        openrouter=bool(facts and facts.openrouter) or "openrouter.ai" in hosts,
+        vendor=facts is not None and (provider.like or name) in VENDORS,
         any_model=passes_any_name(name, provider),
+        quirks=facts.quirks if facts is not None else Quirks(),
+        api_version=provider.api_version,
+        region=provider.region,
+        project=provider.project,
     )
-
-
-def _pattern(source: Source) -> Endpoint:
-    """What is known of a model that only the provider knows; the simulator's cost nothing."""
-    price = FREE if source.dialect == "simulator" else None
-    return Endpoint(provider=source.name, model="", id="", keys=max(1, len(source.keys)), price=price)
-
-
-def _endpoints(name: str, provider: Provider, source: Source) -> list[Endpoint]:
-    return [
-        Endpoint(
-            provider=name,
-            model=native,
-            id=model.id or f"{name}/{native}",
-            keys=max(1, len(source.keys)),
-            price=model.price,
-            context_length=model.context_length,
-            max_completion_tokens=model.max_completion_tokens,
-            supported_parameters=model.supported_parameters or (),
-        )
-        for native, model in provider.models.items()
-    ]

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from routerd.catalogue.schema import Price
+from routerd.catalogue.schema import Override, Price
 from routerd.config import units
 from routerd.config.listen import Listen, host_name, listen
 from routerd.config.units import Reader, Whole
@@ -24,20 +24,32 @@ Duration = Annotated[float, Reader(units.duration)]
 PositiveDuration = Annotated[float, Reader(units.positive_duration)]
 Size = Annotated[int, Reader(units.size)]
 
-DIALECTS = ("openai", "simulator")
-LATER_DIALECTS = ("responses", "anthropic", "gemini", "vertex", "bedrock", "azure", "cohere", "ollama")
+DIALECTS = (
+    "openai", "responses", "anthropic", "gemini", "vertex", "bedrock", "azure", "cohere", "ollama", "simulator",
+)  # fmt: skip
 
 
-def dialect(value: object) -> str:
-    """The name of a dialect that this version speaks; ValueError names those."""
-    spoken = " or ".join(f'"{name}"' for name in DIALECTS)
-    if isinstance(value, list):
-        raise units.Unreadable(f"must be one of {spoken}; a list is not in this version")
-    name = units.text(value)
-    if name not in DIALECTS:
-        later = " is not in this version" if name in LATER_DIALECTS else " is no dialect"
-        raise units.Unreadable(f"must be {spoken}; {units.quoted(name)}{later}")
-    return name
+def dialects(value: object) -> tuple[str, ...]:
+    """One dialect or a list of them, the best first; ValueError names those that there are."""
+    names = [units.text(item) for item in value] if isinstance(value, list) else [units.text(value)]
+    for name in names:
+        if name not in DIALECTS:
+            raise units.Unreadable(f"{units.quoted(name)} is no dialect; there are {', '.join(DIALECTS)}")
+    if not names or ("simulator" in names and len(names) > 1) or len(set(names)) < len(names):
+        raise units.Unreadable("must be one dialect, or a list of different ones without the simulator")
+    return tuple(names)
+
+
+def retention(value: object) -> float:
+    """Days that prompts are kept: "none" is 0, "unknown" is -1, else a duration."""
+    if value == "none":
+        return 0.0
+    if value == "unknown":
+        return -1.0
+    try:
+        return units.positive_duration(value) / 86_400
+    except ValueError as error:
+        raise units.Unreadable(f'{error}; or "none" or "unknown"') from None
 
 
 class Server(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +82,16 @@ class Timeout(msgspec.Struct, frozen=True, kw_only=True):
     """0: no limit."""
 
 
+class Data(msgspec.Struct, frozen=True, kw_only=True):
+    """[providers.NAME.data]: what becomes of prompts there, where you know it better than the catalogue."""
+
+    training: bool | None = None
+    retention: Annotated[float | None, Reader(retention)] = None
+    """Days; -1: unknown."""
+    region: Text | None = None
+    """A country code, or "local"."""
+
+
 class ProviderModel(msgspec.Struct, frozen=True, kw_only=True):
     """[providers.NAME.models.MODEL]: what the user knows of one model; MODEL is the provider's own name."""
 
@@ -79,14 +101,28 @@ class ProviderModel(msgspec.Struct, frozen=True, kw_only=True):
     context_length: Annotated[int, Whole(1)] | None = None
     max_completion_tokens: Annotated[int, Whole(1)] | None = None
     supported_parameters: tuple[Text, ...] | None = None
+    quantization: Text | None = None
+    tag: Text | None = None
+    """The endpoint's slug, as in `provider.order`; None: the provider's name."""
+    kind: Literal["chat", "completion", "embedding", "rerank"] = "chat"
+    input_modalities: tuple[Text, ...] | None = None
 
 
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """[providers.NAME]: one upstream. None: as the catalogue says, or the default."""
 
-    dialect: Annotated[str, Reader(dialect)] = "openai"
+    like: Text | None = None
+    """The provider of the catalogue whose facts hold; None: the one of the same name."""
+    dialect: Annotated[tuple[str, ...] | None, Reader(dialects)] = None
     base_url: Annotated[str, Reader(units.base_url)] | None = None
     """Without a slash at its end."""
+    region: Text | None = None
+    """It and the next three fill the places in the catalogue's base URL."""
+    project: Text | None = None
+    resource: Text | None = None
+    account: Text | None = None
+    api_version: Text | None = None
+    """Azure's, for its deployments."""
     key: Annotated[tuple[Source, ...], Reader(parse_sources)] | None = None
     """A pool where there are several; None: the default chain of sources."""
     any_model: bool | None = None
@@ -97,6 +133,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """None: from the environment."""
     timeout: Timeout = Timeout()
     stream_usage: bool | None = None
+    data: Data | None = None
     models: dict[str, ProviderModel] = {}
 
 
@@ -136,6 +173,12 @@ class Routing(msgspec.Struct, frozen=True, kw_only=True):
     keepalive_after: PositiveDuration = 15.0
 
 
+class Discovery(msgspec.Struct, frozen=True, kw_only=True):
+    """[discovery]: servers on this machine that are found without being named."""
+
+    local: bool = False
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """The whole file."""
 
@@ -146,22 +189,27 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     keys: dict[str, Key] = {}
     spend_log: SpendLog = SpendLog()
     routing: Routing = Routing()
+    discovery: Discovery = Discovery()
 
+
+TOKEN_PRICES = (
+    "prompt", "completion", "cache_read", "cache_write", "cache_write_1h", "reasoning", "audio", "audio_output",
+    "audio_cache_read", "image_token", "image_output",
+)  # fmt: skip
 
 READERS: Mapping[tuple[type, str], Reader] = {
-    (Price, "prompt"): Reader(units.usd_per_million),
-    (Price, "completion"): Reader(units.usd_per_million),
-    (Price, "cache_read"): Reader(units.usd_per_million),
-    (Price, "cache_write"): Reader(units.usd_per_million),
-    (Price, "request"): Reader(units.usd_each),
+    **{(kind, name): Reader(units.usd_per_million) for kind in (Price, Override) for name in TOKEN_PRICES},
+    **{(Price, name): Reader(units.usd_each) for name in ("image", "request", "web_search", "search_unit")},
     (Price, "as_of"): Reader(units.day),
+    (Override, "from_day"): Reader(units.day),
+    (Override, "until_day"): Reader(units.day),
+    (Override, "utc_start"): Reader(units.clock),
+    (Override, "utc_end"): Reader(units.clock),
 }
 """Readers for the fields of structs that belong to others and so carry no annotation of ours."""
 
 LATER: Mapping[type, frozenset[str]] = {
-    Config: frozenset({"defaults", "rules", "environments", "prompt_log", "discovery"}),
-    Provider: frozenset({"data", "tag", "region", "project", "discover"}),
-    ProviderModel: frozenset({"quantization", "tag", "data"}),
+    Config: frozenset({"defaults", "rules", "environments", "prompt_log"}),
     VirtualModel: frozenset({"provider", "hedge"}),
     Key: frozenset({"budget", "limit", "allow"}),
     Routing: frozenset({"sticky", "hedge"}),

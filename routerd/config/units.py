@@ -154,6 +154,14 @@ def day(value: object) -> str:
         raise Unreadable("must be a date such as 2026-05-21") from None
 
 
+def clock(value: object) -> str:
+    """A time of day, UTC, as `"0130"` or `"01:30"`, in the first form."""
+    plain = text(value).replace(":", "")
+    if not re.fullmatch(r"([01]\d|2[0-3])[0-5]\d", plain, re.ASCII):
+        raise Unreadable('must be a time of day such as "01:30"')
+    return plain
+
+
 def base_url(value: object) -> str:
     """An http or https URL with a host, without user, query or fragment; a slash at its end is dropped.
 

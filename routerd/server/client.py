@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
@@ -117,8 +118,8 @@ class PlainSink:
         return self._transport.get_write_buffer_size() > HIGH_WATER
 
 
-def refusal(error: RouterdError) -> Whole:
-    """An error as an HTTP answer."""
+def refusal(error: RouterdError, write: Callable[[RouterdError], bytes] = encode) -> Whole:
+    """An error as an HTTP answer; `write` gives the body in a door's own envelope."""
     headers = [SERVER, JSON]
     if error.retry_after is not None:
         headers.append(("Retry-After", str(max(1, math.ceil(error.retry_after)))))
@@ -128,7 +129,7 @@ def refusal(error: RouterdError) -> Whole:
         headers.append(("X-Generation-Id", error.generation_id))
     if isinstance(error, MethodNotAllowed):
         headers.append(("Allow", ", ".join(error.metadata.get("allowed", ()))))  # RFC 9110 15.5.6
-    return Whole(error.status, headers, encode(error), close=error.status in UNREAD)
+    return Whole(error.status, headers, write(error), close=error.status in UNREAD)
 
 
 def json(body: bytes, *, status: int = 200) -> Whole:

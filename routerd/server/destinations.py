@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import msgspec
 
 from routerd import __version__
 from routerd.config.runtime import Runtime, Source
+from routerd.dialects.shape import Encoded, Target
 from routerd.errors import ConfigError
 from routerd.mask import Mask
+from routerd.routing.candidates import Endpoint
 from routerd.secret_values import Secret
 from routerd.server.dial import Origin, origin
 from routerd.server.upstream import Timeouts
@@ -23,21 +26,81 @@ ACCEPT = b"Accept-Encoding: identity\r\nUser-Agent: routerd/%b\r\n" % __version_
 """A body that is not compressed can be forwarded as it came; a provider that compresses all the same is inflated."""
 
 
-class Destination(msgspec.Struct, frozen=True, kw_only=True):
-    """One provider: its origin, and the request head for each key of its pool, up to Content-Length."""
+ANTHROPIC_VERSION = "2023-06-01"
+"""https://platform.claude.com/docs/en/api/versioning: the only version since; newer SDKs name others, it still holds."""
+
+
+class Signer(Protocol):
+    """Who brings the headers that prove who we are, where that is not a key (server/cloud.py)."""
+
+    def headers(self, *, method: str, url: str, body: bytes) -> list[tuple[bytes, bytes]]:
+        """The headers of one request. Never blocks; RouterdError while there are no credentials."""
+
+
+NO_SIGNERS: Mapping[str, Signer] = {}
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where one dialect of a provider is spoken: its origin, and the rest of a request's head for each key."""
 
     origin: Origin
-    chat: tuple[bytes, ...]
-    models: bytes
-    timeouts: Timeouts
-    first_token: float
-    """Seconds that an open stream may stay without output; 0 means no limit."""
-    ask_usage: bool
-    openrouter: bool
+    prefix: bytes
+    """What stands before the dialect's own path, for a proxy with scheme and host."""
+    heads: tuple[bytes, ...]
+    """Headers up to Content-Length, one for each key of the pool."""
+    signer: Signer | None = None
+    """Who signs each request, where no key can stand in a header for good."""
+    url: str
+    """The base URL, for the signer."""
 
     def __repr__(self) -> str:
         """Without the heads: they hold keys."""
-        return f"Destination({self.origin.host}:{self.origin.port})"
+        return f"Place({self.origin.host}:{self.origin.port})"
+
+    def head(self, key: int, encoded: Encoded, extra: bytes = b"") -> bytes:
+        """The head of one POST, without Content-Length and the empty line."""
+        headers = b"".join([b"%b: %b\r\n" % (name.encode(), value.encode()) for name, value in encoded.headers])
+        if self.signer is not None:
+            signed = self.signer.headers(method="POST", url=self.url + encoded.path, body=encoded.body)
+            headers += b"".join([b"%b: %b\r\n" % pair for pair in signed])
+        path = encoded.path.encode()
+        return b"POST %b%b HTTP/1.1\r\n%b%b%b" % (self.prefix, path, self.heads[key], headers, extra)
+
+
+class Destination(msgspec.Struct, frozen=True, kw_only=True):
+    """One provider: where each of its dialects is spoken, and how."""
+
+    places: Mapping[str, Place]
+    models: tuple[Origin, bytes]
+    """Where its list of models is asked for, and the whole head."""
+    timeouts: Timeouts
+    first_token: float
+    """Seconds that an open stream may stay without output; 0 means no limit."""
+    source: Source
+
+    @property
+    def openrouter(self) -> bool:
+        """It is OpenRouter itself."""
+        return self.source.openrouter
+
+    def __repr__(self) -> str:
+        """Without the heads: they hold keys."""
+        return f"Destination({self.source.name})"
+
+    def target(self, endpoint: Endpoint) -> Target:
+        """What a dialect must know of one of its endpoints."""
+        source = self.source
+        return Target(
+            model=endpoint.model,
+            max_completion_tokens=endpoint.max_completion_tokens,
+            supported_parameters=endpoint.parameters,
+            reasoning=endpoint.reasoning,
+            quirks=source.quirks,
+            ask_usage=source.ask_usage,
+            openrouter=source.openrouter,
+            vendor=source.vendor,
+            api_version=source.api_version,
+        )
 
 
 class Generation(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,13 +111,17 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     mask: Mask
 
 
-def build(runtime: Runtime, *, simulator: str, environ: Mapping[str, str]) -> Generation:
+def build(
+    runtime: Runtime, *, simulator: str, environ: Mapping[str, str], signers: Mapping[str, Signer] = NO_SIGNERS
+) -> Generation:
     """Turn every provider into a destination. `simulator` is the base URL of the one inside the process.
 
     ConfigError for a proxy of the environment that cannot be used.
     """
-    destinations = {name: _destination(source, simulator, environ) for name, source in runtime.sources.items()}
-    proxies = (place.origin.proxy for place in destinations.values())
+    destinations = {
+        name: _destination(source, simulator, environ, signers) for name, source in runtime.sources.items()
+    }
+    proxies = (place.origin.proxy for found in destinations.values() for place in found.places.values())
     passwords = [proxy.authorization for proxy in proxies if proxy is not None and proxy.authorization is not None]
     keys = [key for source in runtime.sources.values() for key in source.keys]
     written = [
@@ -66,34 +133,55 @@ def build(runtime: Runtime, *, simulator: str, environ: Mapping[str, str]) -> Ge
     return Generation(runtime=runtime, destinations=destinations, mask=Mask([*keys, *passwords, *written]))
 
 
-def _destination(source: Source, simulator: str, environ: Mapping[str, str]) -> Destination:
-    base_url = simulator if source.dialect == "simulator" else source.base_url
+def _destination(
+    source: Source, simulator: str, environ: Mapping[str, str], signers: Mapping[str, Signer]
+) -> Destination:
+    urls = {"openai": simulator} if source.simulated else source.urls
     try:
-        place = origin(base_url, ca_file=source.ca_file, proxy=source.proxy, environ=environ)
+        places = {
+            dialect: _place(source, dialect, url, environ, signers.get(source.name)) for dialect, url in urls.items()
+        }
     except ValueError as error:
         raise ConfigError([f"providers.{source.name}: {error}"]) from error
-    parts = urlsplit(base_url)
-    prefix = f"{place.absolute}{parts.path}".encode()
-    host = parts.netloc.rpartition("@")[2].encode()
-    common = b"Host: %b\r\n%b%b" % (host, ACCEPT, _own_headers(source.headers))
-    tokens: list[bytes] = [b"Authorization: Bearer %b\r\n" % key.reveal().encode() for key in source.keys] or [b""]
+    first = next(iter(places.values()))
+    timeout = source.timeout
     return Destination(
-        origin=place,
-        chat=tuple(
-            b"POST %b/chat/completions HTTP/1.1\r\n%bContent-Type: application/json\r\n%b" % (prefix, common, token)
-            for token in tokens
-        ),
-        models=b"GET %b/models HTTP/1.1\r\n%b%b" % (prefix, common, tokens[0]),
+        places=places,
+        models=(first.origin, b"GET %b/models HTTP/1.1\r\n%b" % (first.prefix, first.heads[0])),
         timeouts=Timeouts(
-            connect=source.timeout.connect,
-            first_byte=source.timeout.first_byte,
-            idle=source.timeout.idle,
-            total=source.timeout.total,
+            connect=timeout.connect, first_byte=timeout.first_byte, idle=timeout.idle, total=timeout.total
         ),
-        first_token=source.timeout.first_token,
-        ask_usage=source.ask_usage,
-        openrouter=source.openrouter,
+        first_token=timeout.first_token,
+        source=source,
     )
+
+
+def _place(source: Source, dialect: str, url: str, environ: Mapping[str, str], signer: Signer | None) -> Place:
+    where = origin(url, ca_file=source.ca_file, proxy=source.proxy, environ=environ)
+    parts = urlsplit(url)
+    headers = dict(source.headers)
+    if dialect == "anthropic":
+        headers.setdefault("anthropic-version", ANTHROPIC_VERSION)
+    host = parts.netloc.rpartition("@")[2].encode()
+    common = b"Host: %b\r\n%b%bContent-Type: application/json\r\n" % (host, ACCEPT, _own_headers(headers))
+    return Place(
+        origin=where,
+        prefix=f"{where.absolute}{parts.path}".encode(),
+        heads=tuple(common + _key_header(source.auth, dialect, key) for key in source.keys) or (common,),
+        signer=None if source.keys else signer,
+        url=url,
+    )
+
+
+def _key_header(auth: str, dialect: str, key: Secret) -> bytes:
+    """The header that carries a key. A vendor's compatible door wants it as OpenAI does."""
+    name = auth
+    if dialect in {"openai", "responses"} and auth in {"x-api-key", "x-goog-api-key"}:
+        name = "bearer"
+    elif auth == "google":
+        name = "x-goog-api-key"  # Vertex' express mode; without a key its signer brings a token
+    value = key.reveal().encode()
+    return b"Authorization: Bearer %b\r\n" % value if name in {"bearer", "aws"} else b"%b: %b\r\n" % (name.encode(), value)
 
 
 def _own_headers(headers: Mapping[str, str]) -> bytes:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from routerd.dialects import openai
+from routerd.dialects.shape import Amendment, Answer, ProviderAnswerInvalid, ProviderError
 from routerd.errors import RouterdError, envelope
 from routerd.mask import Mask
 from routerd.routing.attempts import Failure
@@ -23,6 +23,7 @@ from routerd.usage import Usage
 
 if TYPE_CHECKING:
     from routerd.server.exchange import Exchange
+    from routerd.server.leg import Leg
 
 UNPRICED = {"cost": b"null", "cost_details": b"null", "is_byok": b"false"}
 """An unknown price is null and never 0."""
@@ -42,9 +43,9 @@ def head(exchange: Exchange) -> list[tuple[str, str]]:
     out = [("X-Generation-Id", ask.id), ("X-Routerd-Overhead-Ms", f"{overhead * 1000:.3f}")]
     if attempts.committed:
         out += [
-            ("X-Routerd-Provider", attempts.candidate.endpoint.provider),
+            ("X-Routerd-Provider", exchange.leg.candidate.endpoint.provider),
             ("X-Routerd-Attempts", str(len(attempts.tried) + 1)),
-            *exchange.head.passed_on,
+            *exchange.leg.head.passed_on,
         ]
     if dropped := (*ask.preferences_dropped, *ask.dropped):
         # Names of the client's own choosing: escaped, for a line break would begin a header of the client's own.
@@ -52,12 +53,12 @@ def head(exchange: Exchange) -> list[tuple[str, str]]:
     return out
 
 
-def amendment(usage: Usage, endpoint: Endpoint) -> openai.Amendment:
+def amendment(usage: Usage, *, exchange: Exchange, endpoint: Endpoint) -> Amendment:
     """What the usage of an answer gains: its cost. `is_byok` is false, because `cost` already is the whole spend."""
-    cost = pricing.cost(usage, endpoint.price)
+    cost = pricing.cost(usage, endpoint.price, at=exchange.ask.wall)
     top = {"provider": msgspec.json.encode(endpoint.provider)}
     if cost is None:
-        return openai.Amendment(usage=UNPRICED, top=top)
+        return Amendment(usage=UNPRICED, top=top)
     total, details = pricing.format_usd(cost.total), "null"
     if cost.itemised:
         details = (
@@ -65,80 +66,50 @@ def amendment(usage: Usage, endpoint: Endpoint) -> openai.Amendment:
             f'"upstream_inference_prompt_cost":{pricing.format_usd(cost.prompt)},'
             f'"upstream_inference_completions_cost":{pricing.format_usd(cost.completion)}}}'
         )
-    return openai.Amendment(
-        usage={"cost": total.encode(), "cost_details": details.encode(), "is_byok": b"false"}, top=top
-    )
+    return Amendment(usage={"cost": total.encode(), "cost_details": details.encode(), "is_byok": b"false"}, top=top)
 
 
-def answer_in(body: bytes, mask: Mask) -> openai.Answer | Failure:
-    """What a whole answer of status 200 says, or why it does not count as one."""
+def answered(leg: Leg, body: bytes) -> tuple[Answer, bytes] | Failure:
+    """A whole answer of status 200 in the door's form, or why it does not count as one."""
+    exchange = leg.exchange
+    endpoint, ask = leg.candidate.endpoint, exchange.ask
+
+    def amend(usage: Usage) -> Amendment:
+        return amendment(usage, exchange=exchange, endpoint=endpoint)
+
     try:
-        answer = openai.read_answer(body)
-    except ValueError as error:
-        return Failure(kind="invalid", message=f"the answer is not a chat completion: {error}")
-    return in_band(answer, mask) if isinstance(answer, openai.ProviderError) else answer
+        found = leg.passage.whole(body, amend, fingerprint=ask.fingerprint)
+    except ProviderAnswerInvalid as error:
+        return Failure(kind="invalid", message=f"the answer cannot be used: {error}")
+    return in_band(found, ask.generation.mask) if isinstance(found, ProviderError) else found
 
 
-def amended(exchange: Exchange, body: bytes) -> bytes:
-    """An answer in one piece with what we add to it. Where the provider counted nothing we add no cost of it."""
-    usage = exchange.answer.usage
-    added = amendment(usage or Usage(), exchange.attempts.candidate.endpoint)
-    if usage is None:
-        added = openai.Amendment(usage={}, top=added.top)
-    return openai.amend_answer(body, added, fingerprint=exchange.ask.fingerprint, answer=exchange.answer)
-
-
-def one_event(body: bytes) -> bytes:
-    """An answer in one piece as a stream of one chunk: the provider ignored `stream`, the client has its head already.
-
-    What is said in a chunk is said in `delta`, and its tool calls are numbered.
-    """
-    answer = msgspec.json.decode(body)
-    answer["object"] = "chat.completion.chunk"
-    for choice in answer["choices"]:
-        choice["delta"] = message = choice.pop("message", {})
-        calls = message.get("tool_calls") if isinstance(message, dict) else None
-        for index, call in enumerate(calls if isinstance(calls, list) else ()):
-            if isinstance(call, dict):
-                call.setdefault("index", index)
-    return b"data: %b\n\ndata: [DONE]\n\n" % msgspec.json.encode(answer)
-
-
-def refusal(status: int, body: bytes, retry_after: float | None, mask: Mask) -> Failure:
+def refusal(leg: Leg, body: bytes) -> Failure:
     """A provider's error answer. A redirect is one too: following it would send the prompt and the key elsewhere."""
+    status, mask = leg.status, leg.exchange.ask.generation.mask
     if 300 <= status < 400:
         return Failure(kind="invalid", message=f"answered {status}: redirects are not followed")
     # Masked before it is cut short, so that no secret stands across the cut; what JSON had escaped is masked after.
-    failure = in_band(openai.decode_error(status, mask(body.decode(errors="replace")).encode()), mask)
-    return msgspec.structs.replace(failure, retry_after=retry_after)
+    failure = in_band(leg.passage.refusal(status, mask(body.decode(errors="replace")).encode()), mask)
+    return msgspec.structs.replace(failure, retry_after=leg.head.retry_after)
 
 
-def in_band(error: openai.ProviderError, mask: Mask) -> Failure:
+def in_band(error: ProviderError, mask: Mask) -> Failure:
     """An error that came inside an answer of status 200."""
     code = None if error.code is None else mask(error.code)
     return Failure(status=error.status, message=mask(error.message), code=code, raw=mask(error.raw))
 
 
 def error_event(exchange: Exchange, error: RouterdError) -> bytes:
-    """The last event of a chat stream that failed: OpenRouter's form, which OpenAI's SDKs raise on as well."""
+    """The last event of a stream that failed, in the door's form."""
     error.generation_id = exchange.ask.id
-    tap, endpoint = exchange.tap, exchange.attempts.candidate.endpoint
-    chunk = {
-        "id": (tap and tap.upstream_id) or exchange.ask.id,
-        "object": "chat.completion.chunk",
-        "created": int(exchange.ask.wall),
-        "model": (tap and tap.model) or endpoint.model,
-        "provider": endpoint.provider,
-        **envelope(error),
-        "choices": [{"index": 0, "delta": {"content": ""}, "finish_reason": "error"}],
-    }
-    return b"data: %b\n\n" % msgspec.json.encode(chunk)
+    return exchange.leg.passage.broken({**envelope(error), "provider": exchange.leg.candidate.endpoint.provider})
 
 
 def journal(exchange: Exchange) -> None:
     """Note that the request is about to go to its candidate: should we die before `record`, the next start knows."""
     ask, attempts = exchange.ask, exchange.attempts
-    endpoint = attempts.candidate.endpoint
+    endpoint = exchange.leg.candidate.endpoint
     entry = Entry(
         id=ask.id,
         wall=ask.wall,
@@ -164,17 +135,18 @@ def record(exchange: Exchange, status: Status) -> None:
     services = exchange.services
     entry = _entry(exchange, status)
     if status == "ok":
-        services.health.succeeded(exchange.attempts.candidate)
+        services.health.succeeded(exchange.leg.candidate)
     services.tallies.count(entry)
     services.write(entry, exchange.ask.slot)
 
 
 def _entry(exchange: Exchange, status: Status) -> Record:
     ask, attempts, now = exchange.ask, exchange.attempts, clock.precise()
-    endpoint = attempts.candidate.endpoint
+    leg = exchange.leg
+    endpoint = leg.candidate.endpoint
     usage, source = _usage(exchange, status)
-    cost = pricing.cost(usage, endpoint.price) if source != "none" else NOTHING
-    meter = exchange.tap or exchange.answer
+    cost = pricing.cost(usage, endpoint.price, at=ask.wall) if source != "none" else NOTHING
+    meter = leg.tap or leg.answer
     failure = exchange.failure
     return Record(
         ts=clock.stamp(ask.wall),
@@ -234,16 +206,17 @@ def _http_status(exchange: Exchange, status: Status) -> int:
 
 def _usage(exchange: Exchange, status: Status) -> tuple[Usage, UsageSource]:
     """The provider's count; without one an estimate, where the provider may have worked for us."""
-    meter = exchange.tap or exchange.answer
+    leg = exchange.leg
+    meter = leg.tap or leg.answer
     if meter.usage is not None:
         return meter.usage, "provider"
-    if not exchange.call.sent_at or (status == "error" and not exchange.attempts.committed):
+    if not leg.call.sent_at or (status == "error" and not exchange.attempts.committed):
         return Usage(), "none"
-    prompt = tokens.estimate(tokens.prompt_text(exchange.ask.request.raw))
-    if exchange.tap is not None:
+    prompt = exchange.ask.asked.prompt_tokens(tokens.estimate)
+    if leg.tap is not None:
         # One event carries about one token at nearly every provider; the text itself is not kept.
-        return Usage(prompt=prompt, completion=exchange.tap.events), "estimated"
-    return Usage(prompt=prompt, completion=tokens.estimate(_answer_text(b"".join(exchange.body)))), "estimated"
+        return Usage(prompt=prompt, completion=leg.tap.events), "estimated"
+    return Usage(prompt=prompt, completion=tokens.estimate(_answer_text(b"".join(leg.body)))), "estimated"
 
 
 def _answer_text(body: bytes) -> str:

@@ -1,38 +1,34 @@
 """One exchange: a client's request, the attempts to have it served, the answer, the record. Driven by callbacks.
 
-The upstream side calls `on_head`, `on_data`, `on_end`, `on_error` (server/upstream.py); the client side awaits `opened`
-and then, for a stream, hands in a `Sink` and waits for `attention`. No task and no queue belongs to an exchange: a slow
-client pauses the provider's socket, a client that leaves closes it.
+The upstream side is a `Leg` (server/leg.py) for each candidate that is asked; the client side awaits `opened` and then,
+for a stream, hands in a `Sink` and waits for `attention`. No task and no queue belongs to an exchange: a slow client
+pauses the provider's socket, a client that leaves closes it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from functools import partial
 
 import msgspec
 
-from routerd.dialects import openai
+from routerd.dialects.shape import Tap
 from routerd.errors import RouterdError
 from routerd.routing.attempts import Attempts, Failure, Reply
-from routerd.server import clock, ending, headers
-from routerd.server.bounds import MOST_ANSWER, MOST_HELD, MOST_REFUSAL, WAITING
+from routerd.routing.candidates import Candidate
+from routerd.server import clock, ending
 from routerd.server.client import Live, Sink, Whole
-from routerd.server.destinations import Destination
+from routerd.server.leg import Leg
 from routerd.server.services import Ask, Services
-from routerd.server.upstream import Call, UpstreamError
 from routerd.spend.record import Status
-from routerd.wire.inflate import CODINGS, Inflater
 
 
 class Exchange:
     """The life of one request, from the first attempt to its record."""
 
     __slots__ = (
-        "answer", "ask", "asked_at", "attempts", "began", "body", "call", "due", "ended", "failure", "first_at", "head",
-        "held", "inflate", "kept", "late", "opened", "paused", "quiet", "sent", "services", "sink", "status", "tap",
-        "timer", "waiter",
+        "ask", "asked_at", "attempts", "due", "ended", "failure", "first_at", "held", "leg", "legs", "opened", "paused",
+        "quiet", "sent", "services", "sink", "timer", "waiter",
     )  # fmt: skip
 
     def __init__(self, ask: Ask, attempts: Attempts, services: Services) -> None:
@@ -43,6 +39,12 @@ class Exchange:
         self.waiter: asyncio.Future[None] | None = None
         self.sink: Sink | None = None
         self.timer: asyncio.TimerHandle | None = None
+        self.leg: Leg
+        """The candidate asked last, and from the first output on the one that serves."""
+        self.legs: list[Leg] = []
+        """Those that are under way."""
+        self.held: list[bytes] = []
+        """Events that wait for the client's sink."""
         self.ended = False
         self.paused = False
         self.quiet = True  # nothing of the provider's has gone to the client since the last look
@@ -51,27 +53,14 @@ class Exchange:
         self.first_at: float | None = None
         self.asked_at: float | None = None
         self.failure: Failure | None = None
-        self.answer = openai.Answer()
-        self._fresh()
-
-    def _fresh(self) -> None:
-        """Forget the attempt before."""
-        self.status = 0
-        self.head = headers.Head()
-        self.inflate: Inflater | None = None
-        self.tap: openai.StreamTap | None = None
-        self.body: list[bytes] = []  # pieces of an answer that is not a stream
-        self.held: list[bytes] = []  # events before the first output, or the client's sink
-        self.kept = 0  # bytes of both
-        self.late = math.inf  # when the stream will have been without output for too long
 
     # What the client's side calls.
 
     def start(self) -> None:
         """Ask the first candidate."""
         if self.ask.request.stream:
-            self._set_timer()
-        self._try()
+            self.set_timer()
+        self._ask(self.attempts.candidate)
 
     def attach(self, sink: Sink) -> None:
         """Take the client's stream, whose head has just been sent, and give it what was held."""
@@ -79,7 +68,7 @@ class Exchange:
         if self.attempts.committed or self.ended:
             self._flush()
         else:
-            self._send(WAITING)
+            self._send(self.ask.waiting)
 
     async def attention(self) -> None:
         """Wait until it has ended, or the client is slow (`paused`)."""
@@ -90,160 +79,108 @@ class Exchange:
     def resume(self) -> None:
         """Take up reading: the client has caught up."""
         self.paused = False
-        self.call.resume()
+        self.leg.call.resume()
 
     def client_gone(self) -> None:
         """Close the provider's connection at once and record what it cost: the client left."""
         if not self.ended:
-            self.call.cancel()
+            self._drop()
             self._end("cancelled")
 
     def interrupt(self, error: RouterdError) -> None:
         """End at once, because the daemon does; the client is told."""
         if not self.ended:
-            self.call.cancel()
+            self._drop()
             self._refuse(error, "interrupted")
 
-    # What the provider's side calls.
+    # What its legs call.
 
-    def on_head(self, status: int, fields: list[tuple[bytes, bytes]]) -> None:
-        """Take the status and headers of the answer."""
-        self.status = status
-        self.head = head = headers.read(fields, clock.wall())
-        if head.content_encoding in CODINGS:
-            self.inflate = Inflater()
-        elif head.content_encoding not in {b"", b"identity"}:
-            self._abandon(Failure(kind="invalid", message=f"answered in {head.content_encoding.decode('latin-1')}"))
-            return
-        if 200 <= status < 300:
-            kind = head.content_type
-            if b"event-stream" in kind or (self.ask.request.stream and b"json" not in kind):
-                self._open_tap()
+    def commit(self, leg: Leg) -> None:
+        """The first output is here: from now on this candidate is the one."""
+        self.attempts.committed = True
+        self.leg = leg
+        self.quiet = False
+        leg.late = math.inf
+        self.first_at = clock.precise()
+        self.held, leg.held = leg.held, []
+        if not self.opened.done():
+            self.opened.set_result(Live(ending.head(self)))
+        elif self.sink is not None:
+            self._flush()
 
-    def on_data(self, data: bytes) -> None:
-        """Take some of the answer's body."""
-        if self.inflate is not None:
-            try:
-                data = self.inflate.feed(data)
-            except ValueError as error:
-                self.call.cancel()
-                self.on_error(UpstreamError("invalid", str(error)))
-                return
-        if (
-            self.tap is None
-            and not self.body
-            and self.status < 300
-            and self.ask.request.stream
-            and openai.is_stream(data)
-        ):
-            self._open_tap()
-        tap = self.tap
-        if tap is None:
-            self._collect(data)
-        elif self.attempts.committed:
-            self.quiet = False
-            self._send(tap.feed(data))
-        else:
-            self._before_output(tap, data)
+    def on_output(self, events: bytes) -> None:
+        """Pass on events of the candidate that serves."""
+        self.quiet = False
+        self._send(events)
 
-    def on_end(self) -> None:
-        """Take note that the answer is complete."""
-        if self.tap is not None:
-            self._stream_over(self.tap, Failure(kind="disconnected", message="the stream ended before it was finished"))
-        elif 200 <= self.status < 300:
-            self._whole()
-        else:
-            self._failed(self._refusal())
+    def on_whole(self, leg: Leg, body: bytes) -> None:
+        """Take the whole answer, in the door's form."""
+        self.attempts.committed = True
+        self.leg = leg
+        self.sent = len(body)
+        self.opened.set_result(Whole(leg.status, ending.head(self), body))
+        self._end("ok")
 
-    def on_error(self, error: UpstreamError) -> None:
-        """Take note that the connection failed."""
-        failure = Failure(kind=error.kind, message=self.ask.generation.mask(error.message))
-        if self.tap is not None:
-            self._stream_over(self.tap, failure)
-        elif self.status >= 300:
-            self._failed(self._refusal())
-        else:
-            self._failed(failure)
-
-    # One attempt.
-
-    def _try(self) -> None:
-        candidate, destination = self.attempts.candidate, self._destination()
-        encoded = openai.encode(
-            self.ask.request,
-            model=candidate.endpoint.model,
-            ask_usage=destination.ask_usage,
-            to_openrouter=destination.openrouter,
-        )
-        self.ask.dropped = encoded.dropped
-        self.began = clock.precise()
-        if self.asked_at is None:
-            self.asked_at = self.began
-        ending.journal(self)
-        self.call: Call = self.services.pool.send(
-            destination.origin, destination.chat[candidate.key], encoded.body, self, destination.timeouts
-        )
-
-    def _destination(self) -> Destination:
-        return self.ask.generation.destinations[self.attempts.candidate.endpoint.provider]
-
-    def _abandon(self, failure: Failure) -> None:
-        """Drop the attempt that is still running, then go on as after any failure."""
-        self.call.cancel()
-        self._failed(failure)
-
-    def _failed(self, failure: Failure) -> None:
+    def on_failure(self, leg: Leg, failure: Failure) -> None:
         """Ask the next candidate, or tell the client."""
-        attempts = self.attempts
         if failure.retry_after is None and not failure.clients_fault:
-            failure = msgspec.structs.replace(failure, retry_after=self.head.retry_after)
-        self.services.note_failure(attempts.candidate, failure)
-        decision = attempts.failed(failure, ms=(clock.precise() - self.began) * 1000)
+            failure = msgspec.structs.replace(failure, retry_after=leg.head.retry_after)
+        self.legs.remove(leg)
+        self.services.note_failure(leg.candidate, failure)
+        decision = self.attempts.failed(failure, ms=leg.ms)
         if isinstance(decision, Reply):
             self.failure = failure
             self._refuse(decision.error)
         else:
-            self._fresh()
-            self._try()
+            self._ask(decision.candidate)
+
+    def on_stream_over(self, tap: Tap, tail: bytes, failure: Failure) -> None:
+        """The stream of the candidate that serves has ended, whole or by `failure`."""
+        if tap.whole:
+            self._send(tail)
+            self._end("ok")
+            return
+        self.failure = failure
+        self.services.note_failure(self.leg.candidate, failure)
+        if tap.error is not None and self.leg.passage.straight:
+            self._send(tail)
+            self._end("error")
+            return
+        # It died in mid-answer: an error event and no `[DONE]`, so that nobody takes it for whole. The piece of an
+        # event that came last is dropped: it would run into ours.
+        self.attempts.failed(failure, ms=self.leg.ms)
+        self._send(ending.error_event(self, self.attempts.error()))
+        self._end("truncated" if tap.error is None else "error")
+
+    def set_timer(self) -> None:
+        """Set the clock for whatever is next to be looked at."""
+        if self.timer is not None:
+            self.timer.cancel()
+        at = min([self.due if self.ask.request.stream else math.inf, *(leg.late for leg in self.legs)])
+        self.timer = self.services.loop.call_later(at - clock.precise(), self._tick)
+
+    # Its own steps.
+
+    def _ask(self, candidate: Candidate) -> None:
+        self.leg = leg = Leg(self, candidate)
+        self.legs.append(leg)
+        self.ask.dropped = leg.passage.encoded.dropped
+        if self.asked_at is None:
+            self.asked_at = leg.began
+        ending.journal(self)
+        leg.send()
+
+    def _drop(self) -> None:
+        for leg in self.legs:
+            leg.call.cancel()
 
     def _refuse(self, error: RouterdError, status: Status = "error") -> None:
         """Nothing is left: an HTTP error while that is possible, else an error event."""
-        if not self.attempts.committed:
-            self.held.clear()
         if self.opened.done():
             self._send(ending.error_event(self, error))
         else:
             self.opened.set_exception(error)
         self._end(status)
-
-    # A stream.
-
-    def _open_tap(self) -> None:
-        amend = partial(ending.amendment, endpoint=self.attempts.candidate.endpoint)
-        self.tap = openai.StreamTap(amend=amend, hide_usage=self.ask.hide_usage, mask=self.ask.generation.mask)
-        if self.timer is not None and (limit := self._destination().first_token):
-            self.late = clock.precise() + limit
-            self._set_timer()
-
-    def _before_output(self, tap: openai.StreamTap, data: bytes) -> None:
-        events = tap.feed(data)
-        self.held.append(events)
-        self.kept += len(events)
-        if tap.output or self.kept > MOST_HELD:
-            self._commit()
-        elif tap.error is not None:
-            self._abandon(ending.in_band(tap.error, self.ask.generation.mask))
-
-    def _commit(self) -> None:
-        """The first output is here: from now on this candidate is the one."""
-        self.attempts.committed = True
-        self.quiet = False
-        self.late = math.inf
-        self.first_at = clock.precise()
-        if not self.opened.done():
-            self.opened.set_result(Live(ending.head(self)))
-        elif self.sink is not None:
-            self._flush()
 
     def _flush(self) -> None:
         held, self.held = b"".join(self.held), []
@@ -256,76 +193,14 @@ class Exchange:
         self.sent += len(data)
         if data and self.sink.body(data) and not self.paused:
             self.paused = True
-            self.call.pause()
+            self.leg.call.pause()
             self._wake()
 
-    def _stream_over(self, tap: openai.StreamTap, failure: Failure) -> None:
-        """The provider's stream has ended: by an error that it told, at its own end, or by `failure`."""
-        tail = tap.close()
-        if tap.error is not None:
-            failure = ending.in_band(tap.error, self.ask.generation.mask)
-        if not self.attempts.committed:
-            self._failed(failure)
-            return
-        if tap.whole:
-            self._send(tail)
-            self._end("ok")
-            return
-        self.failure = failure
-        self.services.note_failure(self.attempts.candidate, failure)
-        if tap.error is not None:
-            self._send(tail)
-            self._end("error")
-            return
-        # It died in mid-answer: an error event and no `[DONE]`, so that nobody takes it for whole. The piece of an
-        # event that came last is dropped: it would run into ours.
-        self.attempts.failed(failure, ms=(clock.precise() - self.began) * 1000)
-        self._send(ending.error_event(self, self.attempts.error()))
-        self._end("truncated")
-
-    # An answer in one piece.
-
-    def _collect(self, data: bytes) -> None:
-        self.body.append(data)
-        self.kept += len(data)
-        if self.status >= 300:
-            if self.kept > MOST_REFUSAL:
-                self._abandon(self._refusal())
-        elif self.kept > MOST_ANSWER:
-            self._abandon(Failure(kind="invalid", message=f"the answer is over {MOST_ANSWER >> 20} MiB"))
-
-    def _whole(self) -> None:
-        body = b"".join(self.body)
-        answer = ending.answer_in(body, self.ask.generation.mask)
-        if isinstance(answer, Failure):
-            self._failed(answer)
-            return
-        self.answer = answer
-        self.attempts.committed = True
-        body = ending.amended(self, body)
-        if self.opened.done():
-            self._send(ending.one_event(body))  # to a client that was promised a stream, and has waited long
-        else:
-            self.sent = len(body)
-            self.opened.set_result(Whole(self.status, ending.head(self), body))
-        self._end("ok")
-
-    def _refusal(self) -> Failure:
-        """The provider's error answer."""
-        return ending.refusal(self.status, b"".join(self.body), self.head.retry_after, self.ask.generation.mask)
-
-    # Time and the end.
-    def _set_timer(self) -> None:
-        if self.timer is not None:
-            self.timer.cancel()
-        self.timer = self.services.loop.call_later(min(self.due, self.late) - clock.precise(), self._tick)
-
     def _tick(self) -> None:
-        """Give up on a stream that stays without output, and keep a waiting client alive."""
+        """Give up on streams that stay without output, and keep a waiting client alive."""
         now = clock.precise()  # the loop's clock is coarser: a timer may fire early, and is set again
-        if now >= self.late:
-            message = f"the stream stayed without output for {self._destination().first_token:g} s"
-            self._abandon(Failure(kind="first_token_timeout", message=message))
+        for leg in list(self.legs):
+            leg.tick(now)
         if self.ended:
             return
         if now >= self.due:
@@ -333,9 +208,9 @@ class Exchange:
             if not self.opened.done():
                 self.opened.set_result(Live(ending.head(self)))
             elif self.sink is not None and self.quiet and not self.paused:
-                self._send(WAITING)
+                self._send(self.ask.waiting)
             self.quiet = True
-        self._set_timer()
+        self.set_timer()
 
     def _end(self, status: Status) -> None:
         self.ended = True

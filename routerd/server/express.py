@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("routerd")
 
-DOORS = tuple(b"POST %b/chat/completions HTTP/1.1\r\n" % prefix for prefix in (b"/v1", b"/api/v1"))
+PLACES = ("chat/completions", "messages", "messages?beta=true", "responses", "completions", "embeddings", "rerank")
+DOORS = tuple(f"POST {prefix}/{place} HTTP/1.1\r\n".encode() for prefix in ("/v1", "/api/v1") for place in PLACES)
 KEEP_ALIVE = 600.0
 """Seconds that an idle connection stays open; agents pause for minutes between turns."""
 LARGEST = 1024 * 1024

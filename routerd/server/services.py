@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import structlog
 
-from routerd.dialects.openai import Request
+from routerd.dialects.asked import Asked
+from routerd.dialects.shape import Request
 from routerd.routing.attempts import Failure
 from routerd.routing.candidates import Candidate
 from routerd.routing.health import Health
@@ -40,8 +41,7 @@ class Ask(msgspec.Struct, kw_only=True):
     id: str
     """`gen-...`, sent as X-Generation-Id."""
     generation: Generation
-    request: Request
-    door: str
+    asked: Asked
     key: str
     environment: str | None
     app: str | None
@@ -61,6 +61,21 @@ class Ask(msgspec.Struct, kw_only=True):
     """Preferences that had no effect. Both are reported in X-Routerd-Dropped."""
     slot: int = NOWHERE
     """Where the request stands in the journal, once it was sent to a provider."""
+
+    @property
+    def request(self) -> Request:
+        """The request as its door read it."""
+        return self.asked.request
+
+    @property
+    def door(self) -> str:
+        """The name of the door that it came through."""
+        return self.asked.door.name
+
+    @property
+    def waiting(self) -> bytes:
+        """What a streaming client hears of us while it waits."""
+        return self.asked.door.waiting
 
 
 class Services:

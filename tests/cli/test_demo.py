@@ -117,7 +117,7 @@ def test_nothing_is_left_behind(daemon: FakeDaemonModule) -> None:
 
 def test_every_scenario_and_the_fallback_can_be_asked_for_and_need_no_secret() -> None:
     config = parse(demo.configuration("k", 8484)).config
-    assert [provider.dialect for provider in config.providers.values()] == ["simulator"]
+    assert [provider.dialect for provider in config.providers.values()] == [("simulator",)]
     assert all(listener.local for listener in config.server.listen)
     names = runtime.offline(config).names
     for name in SCENARIOS:

@@ -172,7 +172,7 @@ def test_a_key_that_the_keyring_does_not_take_stays_in_the_environment(home: Pat
 def test_with_no_provider_the_simulator_is_offered(home: Path, capsys: Capture) -> None:
     assert main(["init", "--yes"]) == 0
     config = written(home)
-    assert config.providers["simulator"].dialect == "simulator"
+    assert config.providers["simulator"].dialect == ("simulator",)
     assert config.models["demo"].models == ("simulator/demo",)
     assert 'Then ask for the model "demo".' in capsys.readouterr().err
 

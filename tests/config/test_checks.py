@@ -169,7 +169,7 @@ def test_names_are_passed_on_unless_models_are_listed() -> None:
     assert not passes_any_name("openai", Provider(models={"m": ProviderModel()}))
     assert passes_any_name("openai", Provider(any_model=True, models={"m": ProviderModel()}))
     assert not passes_any_name("lab", Provider())
-    assert passes_any_name("lab", Provider(dialect="simulator"))
+    assert passes_any_name("lab", Provider(dialect=("simulator",)))
 
 
 @pytest.mark.parametrize(

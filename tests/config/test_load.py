@@ -128,11 +128,12 @@ def test_a_key_that_was_pasted_into_the_file_is_refused_and_not_repeated() -> No
     assert "verysecret" not in found[0]
 
 
-def test_only_the_dialects_of_this_version_are_spoken() -> None:
-    for value in ('"anthropic"', '["openai"]', '"opanai"', "1"):
-        found = faults(f"[providers.openai]\ndialect = {value}")
-        assert '"openai" or "simulator"' in found[0] or "must be text" in found[0]
-    assert "not in this version" in faults('[providers.openai]\ndialect = "anthropic"')[0]
+def test_dialects_are_known_names_and_each_once() -> None:
+    for value in ('"opanai"', "1", "[]", '["openai", "openai"]', '["openai", "simulator"]', '["openai", 1]'):
+        assert "providers.openai.dialect" in faults(f"[providers.openai]\ndialect = {value}")[0]
+    assert "there are openai, responses" in faults('[providers.openai]\ndialect = "opanai"')[0]
+    for value, read in (('"anthropic"', ("anthropic",)), ('["openai", "responses"]', ("openai", "responses"))):
+        assert parse(f"[providers.openai]\ndialect = {value}").config.providers["openai"].dialect == read
 
 
 ROWS = TEXT.split("\n")

@@ -1,0 +1,159 @@
+"""How one request goes to one endpoint and its answer comes back: straight through, or by way of the neutral shape.
+
+The server knows a `Passage` only: it does not see which door or dialect is at either end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from routerd.dialects.openai_answer import Amendment, Answer, ProviderAnswerInvalid, text_of, usage_of
+from routerd.dialects.openai_error import ProviderError
+from routerd.dialects.shape import Amend, Decoder, Encoded, Encoder, Json, Origin, Tap
+from routerd.dialects.translation import Translation
+from routerd.usage import Usage
+
+Mask = Callable[[str], str]
+
+
+class Passage(Protocol):
+    """One way there and back."""
+
+    @property
+    def dialect(self) -> str:
+        """The dialect that is spoken to the provider."""
+
+    @property
+    def encoded(self) -> Encoded:
+        """The request as the provider gets it."""
+
+    @property
+    def straight(self) -> bool:
+        """Bytes pass as they are."""
+
+    def tap(self, amend: Amend, *, hide_usage: bool, mask: Mask) -> Tap:
+        """What the bytes of a stream go through."""
+
+    def whole(self, body: bytes, amend: Amend, *, fingerprint: bool) -> tuple[Answer, bytes] | ProviderError:
+        """A whole answer: what it says, and what the client gets. ProviderAnswerInvalid when it is none."""
+
+    def refusal(self, status: int, body: bytes) -> ProviderError:
+        """The provider's error answer."""
+
+    def broken(self, envelope: Json) -> bytes:
+        """The event that ends a stream which failed."""
+
+
+class Dialect(Protocol):
+    """The functions of a dialect's module that read (dialects/shape.py)."""
+
+    def decode(self, body: bytes, /) -> Json | ProviderError:
+        """A whole answer as a neutral completion."""
+
+    def decoder(self) -> Decoder:
+        """One stream, read into neutral chunks."""
+
+    def decode_error(self, status: int, body: bytes, /) -> ProviderError:
+        """A provider's refusal."""
+
+
+class Straight(msgspec.Struct, frozen=True, kw_only=True):
+    """Door and dialect are the same API."""
+
+    dialect: str
+    encoded: Encoded
+    open_tap: Callable[..., Tap]
+    read_answer: Callable[[bytes], Answer | ProviderError]
+    amend_answer: Callable[..., bytes]
+    decode_error: Callable[[int, bytes], ProviderError]
+    encoder: Callable[[], Encoder]
+    """Writes the event that ends a stream which failed."""
+    straight: bool = True
+
+    def tap(self, amend: Amend, *, hide_usage: bool, mask: Mask) -> Tap:
+        """A tap that lets the bytes through."""
+        return self.open_tap(amend=amend, hide_usage=hide_usage, mask=mask)
+
+    def whole(self, body: bytes, amend: Amend, *, fingerprint: bool) -> tuple[Answer, bytes] | ProviderError:
+        """The answer as it came, with its cost. Where the provider counted nothing we add no cost of it."""
+        answer = self.read_answer(body)
+        if isinstance(answer, ProviderError):
+            return answer
+        added = amendment(amend, answer.usage)
+        return answer, self.amend_answer(body, added, fingerprint=fingerprint, answer=answer)
+
+    def refusal(self, status: int, body: bytes) -> ProviderError:
+        """The provider's error answer."""
+        return self.decode_error(status, body)
+
+    def broken(self, envelope: Json) -> bytes:
+        """The event that ends a stream which failed."""
+        return self.encoder().error(envelope)
+
+
+class Translated(msgspec.Struct, frozen=True, kw_only=True):
+    """Door and dialect differ: the answer is read into the neutral shape, and written in the door's."""
+
+    dialect: str
+    encoded: Encoded
+    speaks: Dialect
+    answer: Callable[[Json, Origin], bytes]
+    encoder: Encoder
+    """One stream's, so a passage serves one attempt."""
+    origin: Origin
+    straight: bool = False
+
+    def tap(self, amend: Amend, *, hide_usage: bool, mask: Mask) -> Tap:  # noqa: ARG002  # the encoder hides; errors are ours
+        """A translation of the stream."""
+        return Translation(self.speaks.decoder(), self.encoder, amend=amend)
+
+    def whole(self, body: bytes, amend: Amend, *, fingerprint: bool) -> tuple[Answer, bytes] | ProviderError:  # noqa: ARG002  # the door's own answers are complete
+        """The answer in the door's form, with its cost."""
+        completion = self.speaks.decode(body)
+        if isinstance(completion, ProviderError):
+            return completion
+        answer = facts(completion)
+        add(completion, amendment(amend, answer.usage))
+        return answer, self.answer(completion, self.origin)
+
+    def refusal(self, status: int, body: bytes) -> ProviderError:
+        """The provider's error answer."""
+        return self.speaks.decode_error(status, body)
+
+    def broken(self, envelope: Json) -> bytes:
+        """The event that ends a stream which failed."""
+        return self.encoder.error(envelope)
+
+
+def facts(completion: Json) -> Answer:
+    """What accounting needs of a neutral completion."""
+    choices = completion.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices else {}
+    if not isinstance(first, dict):
+        raise ProviderAnswerInvalid("a choice is no object")
+    return Answer(
+        usage=usage_of(completion),
+        finish_reason=text_of(first.get("finish_reason")),
+        native_finish_reason=text_of(first.get("native_finish_reason")),
+        upstream_id=text_of(completion.get("id")),
+        model=text_of(completion.get("model")),
+    )
+
+
+def amendment(amend: Amend, usage: Usage | None) -> Amendment:
+    """What an answer gains. Where the provider counted nothing no cost of it is added."""
+    added = amend(usage or Usage())
+    return added if usage is not None else Amendment(top=added.top)
+
+
+def add(message: Json, amendment: Amendment) -> None:
+    """Put the members of an amendment into a decoded message; one that is there is left alone."""
+    usage = message.get("usage")
+    if isinstance(usage, dict):
+        for key, value in amendment.usage.items():
+            usage.setdefault(key, msgspec.Raw(value))
+    for key, value in amendment.top.items():
+        message.setdefault(key, msgspec.Raw(value))
