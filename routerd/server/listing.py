@@ -1,85 +1,214 @@
-"""GET /models: what can be asked for, in the form that OpenAI's and OpenRouter's own SDKs read alike."""
+"""Listings: which models, endpoints and providers there are, by the filters and sorts of OpenRouter's API.
+
+What is configured is listed; `?all=1` lists the whole catalogue. A filter that no data here can answer is refused rather
+than ignored.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import parse_qsl
 
 import msgspec
 
-from routerd.catalogue.schema import Price
+from routerd.catalogue.load import providers as catalogue
+from routerd.catalogue.schema import ModelFacts
+from routerd.config import endpoints as configured
+from routerd.config import known
 from routerd.config.runtime import Runtime
-from routerd.errors import UnknownModel
+from routerd.config.schema import Provider
+from routerd.errors import InvalidRequest, NotFound, UnknownModel
 from routerd.routing.candidates import Endpoint, Lists, passed_on, resolve
-from routerd.spend.pricing import format_usd
+from routerd.server import rows
+from routerd.server.rows import Stats
+from routerd.server.selection import ORDERS, Entry, Query, best, page, tests
 
-UNKNOWN_PRICE = {"prompt": "-1", "completion": "-1"}
-"""OpenRouter's own way to say that a price is not fixed; its SDKs want both members."""
-
-
-def models(runtime: Runtime, lists: Lists, *, created: int) -> bytes:
-    """The list as JSON: virtual models, configured ones, then what the open providers list."""
-    rows = list(_rows(runtime, lists, created))
-    return msgspec.json.encode(
-        {"object": "list", "data": rows, "total_count": len(rows), "links": {"next": None}, "has_more": False}
-    )
-
-
-def _rows(runtime: Runtime, lists: Lists, created: int) -> Iterator[dict[str, Any]]:
-    for name in runtime.names.virtual:
-        try:
-            endpoints = resolve(name, runtime.names, lists)
-        except UnknownModel:
-            endpoints = ()  # its members are names that an open provider has yet to list
-        yield _row(name, endpoints, created, owner="routerd")
-    for name, endpoints in runtime.names.by_id.items():
-        yield _row(name, endpoints, created, owner=endpoints[0].provider)
-    for provider, natives in sorted(lists.items()):
-        for native in sorted(natives):
-            pin = f"{provider}/{native}"
-            if pin not in runtime.names.by_pin:
-                yield _row(pin, (passed_on(runtime.names.open[provider], native),), created, owner=provider)
+UNANSWERABLE = frozenset(
+    {
+        "category", "use_rss", "use_rss_chat_links", "min_intelligence_index", "max_intelligence_index",
+        "min_coding_index", "max_coding_index", "min_agentic_index", "max_agentic_index", "min_tool_success_rate",
+        "max_tool_success_rate",
+    }
+)  # fmt: skip
+"""They want benchmarks, rankings or other people's traffic."""
+def query_of(target: str) -> Query:
+    """The parameters in a request's target, the last of each name."""
+    return dict(parse_qsl(target.partition("?")[2], keep_blank_values=True))
 
 
-def _row(name: str, endpoints: tuple[Endpoint, ...], created: int, *, owner: str) -> dict[str, Any]:
-    first = endpoints[0] if endpoints else None
-    context = first.context_length if first else None
-    longest = first.max_completion_tokens if first else None
+class Listing:
+    """The listings of one configuration. `lists` is what the open providers said, which changes while it lives."""
+
+    def __init__(self, runtime: Runtime, lists: Lists, stats: Stats, *, started: int) -> None:
+        self._runtime = runtime
+        self._lists = lists
+        self._stats = stats
+        self._started = started
+
+    def models(self, query: Query, *, path: str, modalities: str, allowed: Callable[[Endpoint], bool] | None = None) -> bytes:
+        """GET /models and its like. `modalities` is the default of `output_modalities`. InvalidRequest."""
+        found = list(self._chosen(query, modalities=modalities, allowed=allowed))
+        shown, following = page(found, query, path=path)
+        data = [self._row(entry) for entry in shown]
+        return msgspec.json.encode(
+            {
+                "object": "list",
+                "data": data,
+                "total_count": len(found),
+                "links": {"next": following},
+                "has_more": following is not None,
+                "first_id": data[0]["id"] if data else None,
+                "last_id": data[-1]["id"] if data else None,
+            }
+        )
+
+    def count(self, query: Query, *, modalities: str) -> bytes:
+        """GET /models/count."""
+        return msgspec.json.encode({"data": {"count": sum(1 for _ in self._chosen(query, modalities=modalities))}})
+
+    def model(self, name: str) -> bytes:
+        """GET /model/{author}/{slug}. NotFound."""
+        return msgspec.json.encode({"data": self._row(self._entry(name))})
+
+    def one(self, name: str) -> bytes:
+        """GET /models/{name}, as OpenAI's and Anthropic's SDKs retrieve one. NotFound."""
+        return msgspec.json.encode(self._row(self._entry(name)))
+
+    def endpoints(self, name: str) -> bytes:
+        """GET /models/{author}/{slug}/endpoints. NotFound."""
+        entry = self._entry(name)
+        row = self._row(entry)
+        shown = {key: row[key] for key in ("id", "name", "created", "description", "architecture")}
+        return msgspec.json.encode({"data": shown | {"endpoints": [self._endpoint(place) for place in entry.endpoints]}})
+
+    def zdr(self) -> bytes:
+        """GET /endpoints/zdr."""
+        return msgspec.json.encode({"data": [self._endpoint(place) for place in self._runtime.endpoints if place.data.zdr]})
+
+    def providers(self, query: Query) -> bytes:
+        """GET /providers."""
+        facts = {name: known.facts(name, table) for name, table in self._runtime.config.providers.items()}
+        if _everything(query):
+            facts = {**catalogue(), **facts}
+        return msgspec.json.encode({"data": [rows.provider(slug, found) for slug, found in facts.items()]})
+
+    def _entry(self, name: str) -> Entry:
+        found = next((entry for entry in self._entries() if entry.name == name), None)
+        if found is None:
+            try:
+                places = resolve(name, self._runtime.names, self._lists)
+            except UnknownModel:
+                found = _catalogue().get(name)
+            else:
+                found = Entry(name=places[0].id, endpoints=places, facts=self._facts(places), owner=places[0].provider)
+        if found is None:
+            raise NotFound(f'there is no model "{name[:100]}"')
+        return found
+
+    def _row(self, entry: Entry) -> dict[str, Any]:
+        row: dict[str, Any] = rows.model(
+            entry.name, entry.endpoints, entry.facts, owner=entry.owner, started=self._started
+        )
+        return row
+
+    def _endpoint(self, place: Endpoint) -> dict[str, Any]:
+        facts = catalogue().get(place.provider)
+        shown = facts.name if facts is not None else place.provider
+        return rows.endpoint(
+            place, name=place.name or place.id, provider=shown, stats=self._stats, resting=self._stats.resting(place)
+        )
+
+    def _entries(self) -> Iterator[Entry]:
+        """Virtual models, configured ones, then what the open providers list."""
+        book = self._runtime.names
+        for name in book.virtual:
+            try:
+                places = resolve(name, book, self._lists)
+            except UnknownModel:
+                places = ()  # its members are names that an open provider has yet to list
+            yield Entry(name=name, endpoints=places, facts=None, owner="routerd")
+        for name, places in book.by_id.items():
+            if places[0].kind not in rows.NOT_LISTED:
+                yield Entry(name=name, endpoints=places, facts=self._facts(places), owner=_author(name, places))
+        for provider, natives in sorted(self._lists.items()):
+            for native in sorted(natives):
+                if provider in book.open and native not in self._listed[provider]:
+                    place = passed_on(book.open[provider], native)
+                    yield Entry(name=f"{provider}/{native}", endpoints=(place,), facts=None, owner=provider)
+
+    @functools.cached_property
+    def _listed(self) -> Mapping[str, frozenset[str]]:
+        """The providers' own names that an entry with an id stands for."""
+        found: dict[str, set[str]] = {name: set() for name in self._runtime.config.providers}
+        for place in self._runtime.endpoints:
+            found[place.provider].add(place.model)
+        for name, provider in self._runtime.config.providers.items():
+            for model in configured.models(name, provider):
+                found[name].update(model.aliases)
+        return {name: frozenset(natives) for name, natives in found.items()}
+
+    @functools.cached_property
+    def _by_place(self) -> Mapping[tuple[str, str], ModelFacts]:
+        return {
+            (name, facts.native): facts
+            for name, provider in self._runtime.config.providers.items()
+            for facts in configured.models(name, provider)
+        }
+
+    def _facts(self, places: Sequence[Endpoint]) -> ModelFacts | None:
+        return next((facts for place in places if (facts := self._by_place.get((place.provider, place.model)))), None)
+
+    def _chosen(
+        self, query: Query, *, modalities: str, allowed: Callable[[Endpoint], bool] | None = None
+    ) -> Sequence[Entry]:
+        if unanswerable := sorted(UNANSWERABLE & query.keys()):
+            raise InvalidRequest(f"`{unanswerable[0]}` asks for what only OpenRouter knows: benchmarks and rankings")
+        entries = list(_catalogue().values() if _everything(query) else self._entries())
+        if allowed is not None:
+            kept = (msgspec.structs.replace(e, endpoints=tuple(filter(allowed, e.endpoints))) for e in entries)
+            entries = [entry for entry in kept if entry.endpoints]
+        chosen = tests({"output_modalities": modalities, **query}, now=self._started)
+        return self._sorted([e for e in entries if all(test(e) for test in chosen)], query.get("sort"))
+
+    def _sorted(self, entries: list[Entry], order: str | None) -> list[Entry]:
+        if order is None:
+            return entries
+        keys = {
+            **ORDERS,
+            "latency-low-to-high": lambda entry: best(entry, self._stats.latency, min, math.inf),
+            "throughput-high-to-low": lambda entry: -best(entry, self._stats.throughput, max, 0.0),
+            "most-popular": lambda entry: -self._stats.served(entry.endpoints),
+            "top-weekly": lambda entry: -self._stats.served(entry.endpoints),
+        }
+        if order not in keys:
+            raise InvalidRequest(f"`sort` must be one of {', '.join(keys)}, not \"{order[:60]}\"")
+        return sorted(entries, key=keys[order])
+
+
+def _everything(query: Query) -> bool:
+    return query.get("all", "").lower() in {"1", "true", "yes"}
+
+
+@functools.cache
+def _catalogue() -> Mapping[str, Entry]:
+    """Every model of the catalogue, whoever serves it."""
+    found: dict[str, list[Endpoint]] = {}
+    facts: dict[str, ModelFacts] = {}
+    for slug in catalogue():
+        for model in configured.models(slug, Provider()):
+            facts.setdefault(model.id, model)
+        for place in configured.of(slug, Provider(), keys=1):
+            if place.kind not in rows.NOT_LISTED:
+                found.setdefault(place.id, []).append(place)
     return {
-        "id": name,
-        "object": "model",
-        "type": "model",
-        "created": created,
-        "owned_by": owner,
-        "served_by": [f"{endpoint.provider}/{endpoint.model}" for endpoint in endpoints],
-        "canonical_slug": name,
-        "name": name,
-        "display_name": name,
-        "description": "",
-        "context_length": context,
-        "architecture": {
-            "modality": "text->text",
-            "input_modalities": ["text"],
-            "output_modalities": ["text"],
-            "tokenizer": "Other",
-            "instruct_type": None,
-        },
-        "pricing": _pricing(first.price) if first and first.price else UNKNOWN_PRICE,
-        "top_provider": {"context_length": context, "max_completion_tokens": longest, "is_moderated": False},
-        "per_request_limits": None,
-        "supported_parameters": list(first.supported_parameters) if first else [],
-        "default_parameters": {},
-        "supported_voices": None,
-        "links": {"details": f"/api/v1/models/{name}/endpoints"},
+        name: Entry(name=name, endpoints=tuple(places), facts=facts.get(name), owner=_author(name, places))
+        for name, places in sorted(found.items())
     }
 
 
-def _pricing(price: Price) -> dict[str, str]:
-    out = {"prompt": format_usd(price.prompt), "completion": format_usd(price.completion)}
-    if price.request:
-        out["request"] = format_usd(price.request)
-    if price.cache_read is not None:
-        out["input_cache_read"] = format_usd(price.cache_read)
-    if price.cache_write is not None:
-        out["input_cache_write"] = format_usd(price.cache_write)
-    return out
+def _author(name: str, places: Sequence[Endpoint]) -> str:
+    author, slash, _ = name.partition("/")
+    return author if slash else places[0].provider

@@ -1,0 +1,233 @@
+"""One model, one endpoint, one provider as listings show them: OpenRouter's members, with OpenAI's and Anthropic's beside.
+
+What is unknown is null where a member is required, and absent elsewhere: OpenRouter's own SDKs check both.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from routerd.catalogue.schema import ModelFacts, Override, Price, ProviderFacts, Reasoning
+from routerd.routing.candidates import Endpoint
+from routerd.spend.pricing import format_usd
+
+UNKNOWN_PRICE = {"prompt": "-1", "completion": "-1"}
+"""OpenRouter's own way to say that a price is not fixed; its SDKs want both members."""
+
+PRICE_WORDS: Mapping[str, str] = {
+    "prompt": "prompt",
+    "completion": "completion",
+    "image": "image",
+    "image_token": "image_token",
+    "image_output": "image_output",
+    "audio": "audio",
+    "audio_output": "audio_output",
+    "audio_cache_read": "input_audio_cache",
+    "web_search": "web_search",
+    "reasoning": "internal_reasoning",
+    "cache_read": "input_cache_read",
+    "cache_write": "input_cache_write",
+    "cache_write_1h": "input_cache_write_1h",
+}
+"""Our word for a price and OpenRouter's."""
+
+FAMILIES: Mapping[str, str] = {
+    "openai": "GPT", "anthropic": "Claude", "google": "Gemini", "x-ai": "Grok", "cohere": "Cohere", "amazon": "Nova",
+    "qwen": "Qwen3", "01-ai": "Yi", "deepseek": "DeepSeek", "mistralai": "Mistral", "meta-llama": "Llama3",
+}  # fmt: skip
+"""The author of a model and OpenRouter's name for its tokenizer."""
+
+NOT_LISTED = frozenset({"image", "audio", "moderation"})
+"""Kinds of models for which there is no door."""
+
+
+class Stats(Protocol):
+    """What our own traffic says of an endpoint (routing/health.py)."""
+
+    def uptime(self, endpoint: Endpoint, seconds: float) -> float | None:
+        """Per cent of attempts that were served, None without any."""
+
+    def latency(self, endpoint: Endpoint) -> Mapping[str, float] | None:
+        """Milliseconds to the first token in the last 30 minutes: p50, p75, p90, p99."""
+
+    def throughput(self, endpoint: Endpoint) -> Mapping[str, float] | None:
+        """Tokens per second, likewise."""
+
+    def resting(self, endpoint: Endpoint) -> bool:
+        """It is left alone for now."""
+
+    def served(self, endpoints: Sequence[Endpoint]) -> int:
+        """Requests that they served since the daemon started."""
+
+
+def model(name: str, endpoints: Sequence[Endpoint], facts: ModelFacts | None, *, owner: str, started: int) -> Any:  # noqa: ANN401  # JSON
+    """A row of GET /models. `started` stands in for an unknown day of release, which the SDKs want as a number."""
+    first = _largest(endpoints)
+    created = _seconds(facts.created if facts is not None else None) or started
+    shown = (facts.name if facts is not None else "") or name
+    author = name.removeprefix("~").partition("/")[0]
+    row = {
+        "id": name,
+        "object": "model",
+        "type": "model",
+        "created": created,
+        "created_at": dt.datetime.fromtimestamp(created, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "owned_by": owner,
+        "served_by": [f"{endpoint.provider}/{endpoint.model}" for endpoint in endpoints],
+        "canonical_slug": name,
+        "name": shown,
+        "display_name": shown,
+        "description": "",
+        "context_length": first.context_length if first else None,
+        "architecture": _architecture(first, author),
+        "pricing": pricing(_cheapest(endpoints)),
+        "top_provider": {
+            "context_length": first.context_length if first else None,
+            "max_completion_tokens": first.max_completion_tokens if first else None,
+            "is_moderated": False,
+        },
+        "per_request_limits": None,
+        "supported_parameters": _parameters(endpoints),
+        "default_parameters": {},
+        "supported_voices": None,
+        "links": {"details": f"/api/v1/models/{name}/endpoints"},
+    }
+    if facts is not None:
+        optional = {
+            "knowledge_cutoff": facts.knowledge,
+            "expiration_date": facts.shutdown,
+            "hugging_face_id": facts.hugging_face_id,
+            "reasoning": _reasoning(facts.reasoning),
+        }
+        row |= {key: value for key, value in optional.items() if value is not None}
+    return row
+
+
+def endpoint(place: Endpoint, *, name: str, provider: str, stats: Stats, resting: bool) -> dict[str, Any]:
+    """A row of GET /models/{author}/{slug}/endpoints."""
+    parameters = place.supported_parameters or ()
+    choice = "tool_choice" in parameters
+    return {
+        "name": f"{provider} | {place.id}",
+        "model_id": place.id,
+        "model_name": name,
+        "context_length": place.context_length or 0,
+        "pricing": {**pricing(place.price), "discount": 0},
+        "provider_name": provider,
+        "tag": place.slug,
+        "quantization": place.quantization,
+        "max_completion_tokens": place.max_completion_tokens,
+        "max_prompt_tokens": place.max_prompt_tokens,
+        "supported_parameters": list(parameters),
+        "status": -2 if resting else 0,
+        "uptime_last_5m": stats.uptime(place, 300),
+        "uptime_last_30m": stats.uptime(place, 1800),
+        "uptime_last_1d": stats.uptime(place, 86_400),
+        "latency_last_30m": stats.latency(place),
+        "throughput_last_30m": stats.throughput(place),
+        "supports_implicit_caching": place.implicit_cache,
+        "supports_voice_cloning": False,
+        "supports_diarization": False,
+        "native_tools": {},
+        "service_tier": place.tier,
+        "supports_tool_choice": {"auto": choice, "none": choice, "required": choice, "function": choice},
+    }
+
+
+def provider(slug: str, facts: ProviderFacts | None) -> dict[str, Any]:
+    """A row of GET /providers."""
+    return {
+        "name": facts.name if facts is not None else slug,
+        "slug": slug,
+        "privacy_policy_url": facts.privacy if facts is not None else None,
+        "terms_of_service_url": facts.terms if facts is not None else None,
+        "status_page_url": facts.status_page if facts is not None else None,
+        "headquarters": facts.headquarters if facts is not None else None,
+        "datacenters": list(facts.datacenters) if facts is not None else None,
+    }
+
+
+def pricing(price: Price | None) -> dict[str, Any]:
+    """Prices in USD per token or piece, as exact text."""
+    if price is None:
+        return dict(UNKNOWN_PRICE)
+    out: dict[str, Any] = {
+        theirs: format_usd(value) for ours, theirs in PRICE_WORDS.items() if (value := getattr(price, ours)) is not None
+    }
+    if price.request:
+        out["request"] = format_usd(price.request)
+    if price.overrides:
+        out["overrides"] = [_override(entry) for entry in price.overrides]
+    return out
+
+
+def _override(entry: Override) -> dict[str, Any]:
+    conditions = {
+        "min_prompt_tokens": entry.min_prompt_tokens,
+        "utc_start": entry.utc_start,
+        "utc_end": entry.utc_end,
+        "utc_days": list(entry.utc_days) or None,
+    }
+    prices = {
+        theirs: format_usd(value)
+        for ours, theirs in PRICE_WORDS.items()
+        if (value := getattr(entry, ours, None)) is not None
+    }
+    return {key: value for key, value in conditions.items() if value is not None} | prices
+
+
+def _largest(endpoints: Sequence[Endpoint]) -> Endpoint | None:
+    return max(endpoints, key=lambda place: place.context_length or 0, default=None)
+
+
+def _cheapest(endpoints: Sequence[Endpoint]) -> Price | None:
+    prices = [place.price for place in endpoints if place.price is not None and place.tier is None]
+    return min(prices, key=lambda price: price.prompt + price.completion, default=None)
+
+
+def _parameters(endpoints: Sequence[Endpoint]) -> list[str]:
+    return sorted({name for place in endpoints for name in place.supported_parameters or ()})
+
+
+def _architecture(place: Endpoint | None, author: str) -> dict[str, Any]:
+    into = sorted(place.input_modalities, key=_text_first) if place is not None else ["text"]
+    out = sorted(place.output_modalities, key=_text_first) if place is not None else ["text"]
+    return {
+        "modality": f"{'+'.join(into)}->{'+'.join(out)}",
+        "input_modalities": into,
+        "output_modalities": out,
+        "tokenizer": FAMILIES.get(author, "Other"),
+        "instruct_type": None,
+    }
+
+
+def _text_first(modality: str) -> tuple[bool, str]:
+    return modality != "text", modality
+
+
+def _reasoning(reasoning: Reasoning | None) -> dict[str, Any] | None:
+    if reasoning is None:
+        return None
+    said: dict[str, Any] = {
+        "mandatory": reasoning.mandatory,
+        "default_enabled": reasoning.default_enabled,
+        "supported_efforts": list(reversed(reasoning.efforts)) or None,
+    }
+    if reasoning.default_effort is not None:
+        said["default_effort"] = reasoning.default_effort
+    if reasoning.budget is not None:
+        said["supports_max_tokens"] = True
+    return said
+
+
+def _seconds(day: str | None) -> int | None:
+    """Seconds since 1970 of a "YYYY-MM-DD" or "YYYY-MM"."""
+    if day is None:
+        return None
+    try:
+        date = dt.date.fromisoformat(day if len(day) > 7 else f"{day}-01")
+    except ValueError:
+        return None
+    return int(dt.datetime(date.year, date.month, date.day, tzinfo=dt.UTC).timestamp())
