@@ -1,8 +1,7 @@
-"""Answers of OpenAI-style providers: the usage they count, in every shape on record, and what we add to them."""
+"""Answers of OpenAI-style providers: what is read of them, and what we add to them."""
 
 from __future__ import annotations
 
-import decimal
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,17 +9,13 @@ import msgspec
 
 from routerd.dialects.openai_error import ProviderError, in_band_error
 from routerd.dialects.openai_plain import answer as plain_answer
+from routerd.dialects.openai_usage import usage_of
 from routerd.usage import Usage
 from routerd.wire.jsonsplice import Document
 from routerd.wire.lenient import readable
 
-_ABSURD = 10**12
-"""More tokens, or more picodollars times a million, than any request ever had: the figure is garbage."""
-
-_NOTHING: Mapping[str, Any] = {}
-
-_TICK = 100
-"""Picodollars in one of xAI's `cost_in_usd_ticks` (1e-10 USD; checked against its prices on recorded answers)."""
+__all__ = ["Amendment", "Answer", "ProviderAnswerInvalid", "amend_answer", "amended", "read_answer", "read_any_answer"]
+__all__ += ["text_of", "usage_of"]
 
 
 class ProviderAnswerInvalid(ValueError):
@@ -88,7 +83,9 @@ def read_any_answer(body: bytes) -> Answer | ProviderError:
         if choices is None:
             raise ProviderAnswerInvalid("the body has no choices")
     first = choices[0] if choices else _Choice()
-    counted: dict[str, Any] = {key: _plain(members[key]) for key in ("usage", "x_groq") if key in members}
+    counted: dict[str, Any] = {
+        key: _plain(members[key]) for key in ("usage", "x_groq", "service_tier") if key in members
+    }
     counted["choices"] = [{"usage": choice.usage} for choice in choices]
     return Answer(
         usage=usage_of(counted),
@@ -130,111 +127,9 @@ def amended(document: Document, *, usage: Mapping[str, bytes], top: Mapping[str,
     return document.edit(set=changed, append=top)
 
 
-def usage_of(message: object) -> Usage | None:
-    """The tokens that a decoded answer or chunk says were counted; None when it says nothing. Never raises.
-
-    Where to look, in this order: `usage`, a choice's `usage` (Moonshot's older models), `x_groq.usage`.
-    """
-    if not isinstance(message, dict):
-        return None
-    if (found := _counted(message.get("usage"))) is not None:
-        return found
-    choices = message.get("choices")
-    for choice in choices if isinstance(choices, list) else ():
-        if isinstance(choice, dict) and (found := _counted(choice.get("usage"))) is not None:
-            return found
-    groq = message.get("x_groq")
-    return _counted(groq.get("usage")) if isinstance(groq, dict) else None
-
-
 def text_of(value: object) -> str | None:
     """The value if it is text and not empty."""
     return value if isinstance(value, str) and value else None
-
-
-def _counted(usage: object) -> Usage | None:
-    """One usage object. Counts that are missing, negative, absurd or of a wrong type are 0."""
-    if not isinstance(usage, dict):
-        return None
-    prompt, completion, total = usage.get("prompt_tokens"), usage.get("completion_tokens"), usage.get("total_tokens")
-    cost = _cost(usage)
-    if cost is None and not (_is_number(prompt) or _is_number(completion) or _is_number(total)):
-        return None
-    total_alone = prompt is None and completion is None
-    prompt, completion, total = _count(prompt), _count(completion), _count(total)
-    inward, outward = _details(usage, "prompt_tokens_details"), _details(usage, "completion_tokens_details")
-    reasoning = _count(outward.get("reasoning_tokens"))
-    cached = (
-        _count(inward.get("cached_tokens"))
-        or _count(usage.get("prompt_cache_hit_tokens"))  # DeepSeek
-        or _count(usage.get("cached_tokens"))  # Moonshot
-        or _count(usage.get("num_cached_tokens"))  # Mistral
-    )
-    cache_write = _count(inward.get("cache_write_tokens"))
-    uncounted = total - prompt - completion
-    if total_alone:
-        prompt = total  # embeddings and rerankers
-    elif uncounted > 0 and (uncounted == reasoning or not (reasoning or cached or cache_write)):
-        # xAI counts reasoning apart, and Gemini's OpenAI door leaves thoughts to the total: both are billed as output.
-        completion, reasoning = completion + uncounted, uncounted
-    # Azure's xAI models report more cached tokens than prompt: a cached token is a prompt token, there cannot be more.
-    cached = min(cached, prompt)
-    return Usage(
-        prompt=prompt,
-        completion=completion,
-        cached=cached,
-        cache_write=min(cache_write, prompt - cached),
-        reasoning=min(reasoning, completion),
-        audio_input=_count(inward.get("audio_tokens")) or _count(usage.get("audio_prompt_tokens")),
-        audio_output=_count(outward.get("audio_tokens")),
-        image_input=_count(inward.get("image_tokens")),
-        image_output=_count(outward.get("image_tokens")),
-        cost_picousd=cost,
-    )
-
-
-def _details(usage: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    details = usage.get(key)
-    return details if isinstance(details, dict) else _NOTHING
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _count(value: object) -> int:
-    """A number of tokens; 0 for whatever cannot be one."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    elif not isinstance(value, int) or isinstance(value, bool):
-        return 0
-    return value if 0 < value <= _ABSURD else 0
-
-
-def _cost(usage: Mapping[str, Any]) -> int | None:
-    """Picodollars that the provider says it takes; None when it does not say."""
-    cost = usage.get("cost")
-    if isinstance(cost, dict):  # Perplexity
-        return _picousd(cost.get("total_cost"))
-    total = _picousd(cost)
-    if total is not None and usage.get("is_byok") is True:
-        # OpenRouter with the user's own key: `cost` is its fee alone, the model is billed by its provider.
-        details = usage.get("cost_details")
-        own = _picousd(details.get("upstream_inference_cost")) if isinstance(details, dict) else None
-        return total + (own or 0)
-    if total is None and (ticks := _count(usage.get("cost_in_usd_ticks"))):  # xAI; Azure's copy of it says 0
-        return ticks * _TICK
-    return total
-
-
-def _picousd(usd: object) -> int | None:
-    """USD as a number, exactly as it was spelled, rounded half up to a whole picodollar; negative is 0."""
-    if not _is_number(usd):
-        return None
-    exact = decimal.Decimal(str(usd))
-    if not exact.is_finite() or exact > _ABSURD:
-        return None
-    return max(0, int((exact * 10**12).to_integral_value(decimal.ROUND_HALF_UP)))
 
 
 def _choices(raw: msgspec.Raw | None) -> list[_Choice] | None:

@@ -12,6 +12,7 @@ import re
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from routerd.dialects.openai_usage import priced_tier
 from routerd.usage import Usage
 
 _MODEL = re.compile(rb'"model"[ \t\n\r]*:[ \t\n\r]*("[^"\\]*")')
@@ -87,6 +88,7 @@ class _Answer(msgspec.Struct):
     usage: Raw
     id: str | None = None
     model: str | None = None
+    service_tier: str | None = None
     error: Hidden = UNSET
     provider: Hidden = UNSET
     system_fingerprint: Hidden = UNSET
@@ -150,7 +152,7 @@ def answer(body: bytes) -> PlainAnswer | None:
         counts = _counts(read.usage)
     except (ValueError, RecursionError):
         return None
-    usage = _usage(counts)
+    usage = _usage(counts, read.service_tier)
     if usage is None or not read.choices or read.error is not UNSET or read.provider is not UNSET:
         return None
     found = _USAGE.search(body)
@@ -188,7 +190,7 @@ def _router_only(read: _Request) -> bool:
     )
 
 
-def _usage(counts: _Counts) -> Usage | None:
+def _usage(counts: _Counts, tier: str | None) -> Usage | None:
     """The counts, if they agree with each other."""
     inward = counts.prompt_tokens_details or _NO_INWARD
     outward = counts.completion_tokens_details or _NO_OUTWARD
@@ -215,4 +217,5 @@ def _usage(counts: _Counts) -> Usage | None:
         reasoning=reasoning,
         audio_input=heard,
         audio_output=spoken,
+        service_tier=priced_tier(tier),
     )

@@ -12,6 +12,7 @@ from functools import lru_cache
 import msgspec
 
 from routerd.catalogue.schema import Price
+from routerd.spend import tariff
 from routerd.usage import Usage
 
 PICOUSD = 10**12
@@ -23,41 +24,100 @@ LARGEST_USD = Decimal(10**9)
 
 
 class Cost(msgspec.Struct, frozen=True, kw_only=True):
-    """What one request cost, in picodollars. `total` is prompt + completion + the price per request.
+    """What one request cost, in picodollars. `total` is prompt + completion + extras.
 
     `discount` is what caching saved against the plain prompt price; negative where writing the cache cost more.
-    Where the provider reported one sum of its own, `itemised` is False and the three parts are 0, meaning "not known".
+    Where the provider reported one sum of its own, `itemised` is False and the parts are 0, meaning "not known".
     """
 
     total: int
     prompt: int = 0
     completion: int = 0
+    extras: int = 0
+    """What is not paid by the token: the request itself, searches, a reranker's units."""
     discount: int = 0
     itemised: bool = True
 
 
-def cost(usage: Usage, price: Price | None) -> Cost | None:
+def cost(usage: Usage, price: Price | None, *, now: float | None = None) -> Cost | None:
     """The cost of `usage`: the provider's own figure if it gave one, else by `price`; None when neither is known.
 
-    Every token is billed once: cached and written tokens at their own price if it is known, else as plain prompt.
-    Counts that contradict each other (cached over prompt) never make a part negative.
+    Every token is billed once, at the price of its kind if that is known, else at that of what it is a part of. Counts
+    that contradict each other (more cached tokens than prompt) neither bill a token twice nor make a part negative.
+    `now` is wall time in seconds, for prices that change with it (tariff.py).
     """
     if usage.cost_picousd is not None and usage.cost_picousd >= 0:
         return Cost(total=usage.cost_picousd, itemised=False)
     if price is None:
         return None
-    cached, written = max(0, usage.cached), max(0, usage.cache_write)
-    plain = max(0, usage.prompt - cached - written)
-    read_price = price.prompt if price.cache_read is None else price.cache_read
-    write_price = price.prompt if price.cache_write is None else price.cache_write
-    prompt = plain * price.prompt + cached * read_price + written * write_price
-    completion = max(0, usage.completion) * price.completion
+    if price.overrides:
+        price = tariff.resolve(price, prompt_tokens=usage.prompt, now=now)
+    prompt, discount = _prompt(usage, price)
+    completion = _completion(usage, price)
+    extras = price.request
+    if usage.searches or usage.search_units:
+        extras += _part(usage.searches) * (price.web_search or 0) + _part(usage.search_units) * (price.search_unit or 0)
     return Cost(
-        total=prompt + completion + price.request,
-        prompt=prompt,
-        completion=completion,
-        discount=cached * (price.prompt - read_price) + written * (price.prompt - write_price),
+        total=prompt + completion + extras, prompt=prompt, completion=completion, extras=extras, discount=discount
     )
+
+
+def _prompt(usage: Usage, price: Price) -> tuple[int, int]:
+    """(what the prompt cost, what caching saved)."""
+    whole = _part(usage.prompt)
+    cached = _part(usage.cached, whole)
+    written = _part(usage.cache_write, whole - cached)
+    plain = whole - cached - written
+    spent, saved = 0, 0
+    if cached:
+        spent, saved = _cached(cached, _part(usage.audio_cached, cached), price)
+    if written:
+        write = _known(price.cache_write, price.prompt)
+        hour = _part(usage.cache_write_1h, written)
+        cost_of_writing = (written - hour) * write + hour * _known(price.cache_write_1h, write)
+        spent, saved = spent + cost_of_writing, saved + written * price.prompt - cost_of_writing
+    if usage.audio_input or usage.image_input:
+        heard = _part(usage.audio_input - _part(usage.audio_cached, cached), plain)
+        seen = _part(usage.image_input, plain - heard)
+        spent += heard * _known(price.audio, price.prompt) + seen * _known(price.image_token, price.prompt)
+        plain -= heard + seen
+    return spent + plain * price.prompt, saved
+
+
+def _cached(cached: int, heard: int, price: Price) -> tuple[int, int]:
+    """(what tokens read from the cache cost, what that saved); `heard` of them are audio."""
+    read = _known(price.cache_read, price.prompt)
+    audio = _known(price.audio, price.prompt)
+    audio_read = _known(price.audio_cache_read, _known(price.cache_read, audio))
+    spent = (cached - heard) * read + heard * audio_read
+    return spent, (cached - heard) * price.prompt + heard * audio - spent
+
+
+def _completion(usage: Usage, price: Price) -> int:
+    """What the answer cost."""
+    left = _part(usage.completion)
+    spent = 0
+    if usage.reasoning and price.reasoning is not None:
+        thought = _part(usage.reasoning, left)
+        spent, left = thought * price.reasoning, left - thought
+    if usage.audio_output or usage.image_output:
+        spoken = _part(usage.audio_output, left)
+        drawn = _part(usage.image_output, left - spoken)
+        spent += spoken * _known(price.audio_output, price.completion)
+        spent += drawn * _known(price.image_output, price.completion)
+        left -= spoken + drawn
+    return spent + left * price.completion
+
+
+def _part(count: int, whole: int | None = None) -> int:
+    """A count that is not negative, nor larger than what it is a part of."""
+    if count <= 0:
+        return 0
+    return count if whole is None or count < whole else whole
+
+
+def _known(price: int | None, otherwise: int) -> int:
+    return otherwise if price is None else price
 
 
 @lru_cache(maxsize=64)  # the same sum goes into the answer and into the record

@@ -37,6 +37,22 @@ def estimate(text: str) -> int:
     return round(sampled * len(text) / WHOLE)
 
 
+BYTES = 0.19
+"""Tokens a byte of a whole request, JSON and all: fitted to `estimate` over 600 requests and source files; nine in ten
+lie between -19 % and +42 %, and what is off by model is learned (calibration.py)."""
+
+
+def rough(body: bytes) -> int:
+    """About how many tokens a request's body asks a model to read, in 2 microseconds where `estimate` takes hundreds.
+
+    For what is decided on every request: holds, ranking, and which contexts are surely long enough (no text has more
+    tokens than bytes). A body with pictures in it is read properly.
+    """
+    if b";base64," in body:
+        return estimate(prompt_text(body))
+    return round(len(body) * BYTES)
+
+
 def _count(text: str) -> float:
     blobs = sum(len(blob) for blob in BLOB.findall(text))
     words = BLOB.sub(" ", text) if blobs else text

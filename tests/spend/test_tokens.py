@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routerd.spend import tokens
-from routerd.spend.tokens import estimate, prompt_text
+from routerd.spend.tokens import estimate, prompt_text, rough
 
 PROSE = (
     "The quick brown fox jumps over the lazy dog, and then it walks home to sleep. "
@@ -51,6 +51,26 @@ def test_nothing_jumps_where_sampling_begins(size: int) -> None:
 @given(st.text())
 def test_any_text_has_an_estimate_no_larger_than_its_bytes(text: str) -> None:
     assert 0 <= estimate(text) <= 2 * len(text.encode(errors="surrogatepass")) + 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [PROSE * 9, Path(tokens.__file__).read_text(encoding="utf-8"), "東京都に住んでいます" * 90],
+    ids=["prose", "code", "Han"],
+)
+def test_the_rough_figure_is_near_the_estimate(text: str) -> None:
+    body = msgspec.json.encode({"model": "m", "messages": [{"role": "user", "content": text}]})
+    assert rough(body) == pytest.approx(estimate(text), rel=0.4)
+
+
+def test_a_picture_is_no_text_in_the_rough_figure_either() -> None:
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "QUJD" * 9000}}
+    body = msgspec.json.encode({"messages": [{"role": "user", "content": [picture, {"type": "text", "text": PROSE}]}]})
+    assert rough(body) == estimate(PROSE)
+
+
+def test_nothing_is_roughly_nothing() -> None:
+    assert rough(b"") == 0
 
 
 @pytest.mark.parametrize(

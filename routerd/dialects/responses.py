@@ -1,0 +1,19 @@
+"""OpenAI's Responses API as a dialect: how a provider that speaks it is asked, and how it answers.
+
+OpenAI itself, Azure, xAI, DeepSeek, Amazon Bedrock, OpenRouter and local servers speak it. This module is the face of
+the dialect: parameters are in responses_request.py, the conversation in responses_input.py, answers, streams and
+reasoning in the files named so. What goes straight through, because the client speaks it too, is in responses_tap.py.
+"""
+
+from __future__ import annotations
+
+from routerd.dialects.openai_error import decode_error
+from routerd.dialects.responses_answer import decode
+from routerd.dialects.responses_reasoning import format_of
+from routerd.dialects.responses_request import encode
+from routerd.dialects.responses_stream import ResponsesDecoder
+
+__all__ = ["decode", "decode_error", "decoder", "encode", "format_of"]
+
+decoder = ResponsesDecoder
+"""`decoder(format=...)`: one stream, read into neutral chunks."""
