@@ -7,8 +7,8 @@ every key; a test holds it, `routerd.example.toml` and this file together.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Literal
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -16,6 +16,10 @@ from routerd.catalogue.schema import Override, Price
 from routerd.config import units
 from routerd.config.listen import Listen, host_name, listen
 from routerd.config.units import Reader, Whole
+from routerd.errors import InvalidRequest
+from routerd.routing import preferences, rules
+from routerd.routing.preferences import Preferences
+from routerd.routing.rules import When
 from routerd.secret_sources import Source
 from routerd.secret_sources import parse as parse_sources
 
@@ -50,6 +54,30 @@ def retention(value: object) -> float:
         return units.positive_duration(value) / 86_400
     except ValueError as error:
         raise units.Unreadable(f'{error}; or "none" or "unknown"') from None
+
+
+def wants(value: object) -> Preferences:
+    """Preferences as OpenRouter's `provider` object has them; ValueError says which is wrong."""
+    if not isinstance(value, dict):
+        raise units.Unreadable(f"must be a table, not {units.kind(value)}")
+    try:
+        return preferences.read(value)
+    except InvalidRequest as error:
+        raise units.Unreadable(f"cannot be read: {error.message}") from None
+
+
+def presets(value: object) -> dict[str, dict[str, Any]]:
+    """[presets.NAME]: members of a request, of any kind."""
+    if not isinstance(value, dict) or not all(isinstance(fields, dict) for fields in value.values()):
+        raise units.Unreadable("must hold a table for each preset")
+    return {units.text(name): fields for name, fields in value.items()}
+
+
+def _of_text(read: Callable[[str], Any]) -> Reader:
+    return Reader(lambda value: read(units.text(value)))
+
+
+Wants = Annotated[Preferences, Reader(wants)]
 
 
 class Server(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,6 +169,46 @@ class VirtualModel(msgspec.Struct, frozen=True, kw_only=True):
     """[models.NAME]: a name that clients ask for, and what serves it, in order: `provider/native-name` or an `id`."""
 
     models: tuple[Text, ...]
+    provider: Wants | None = None
+    hedge: bool | None = None
+    continuation: bool = False
+
+
+class Defaults(msgspec.Struct, frozen=True, kw_only=True):
+    """[defaults]: what lies under every request."""
+
+    provider: Wants | None = None
+
+
+class RuleSet(msgspec.Struct, frozen=True, kw_only=True):
+    """`set` of a rule: what it changes."""
+
+    models: tuple[Text, ...] | None = None
+    provider: Wants | None = None
+    hedge: bool | None = None
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """[[rules]]: read top down; every rule that matches applies, and `deny` ends it."""
+
+    name: Text | None = None
+    when: When = When()
+    set: RuleSet | None = None
+    deny: Text | None = None
+
+
+class Allow(msgspec.Struct, frozen=True, kw_only=True):
+    """`allow` of an environment or a key: patterns with `*`; None: everything."""
+
+    providers: tuple[Text, ...] | None = None
+    models: tuple[Text, ...] | None = None
+    regions: tuple[Text, ...] | None = None
+
+
+class Environment(msgspec.Struct, frozen=True, kw_only=True):
+    """[environments.NAME]: what holds for all keys of one environment."""
+
+    allow: Allow | None = None
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,6 +217,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     hash: Text
     """ "sha256:" and 64 hexadecimal digits in lower case."""
     environment: Text | None = None
+    allow: Allow | None = None
 
 
 class SpendLog(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,12 +234,27 @@ class SpendLog(msgspec.Struct, frozen=True, kw_only=True):
     """What becomes of new requests while a record cannot be written."""
 
 
+class Hedge(msgspec.Struct, frozen=True, kw_only=True):
+    """[routing.hedge]: ask a second endpoint where the first is slower than it usually is."""
+
+    enabled: bool = False
+    budget: Annotated[float, Reader(units.share)] = 0.08
+    """The most that it may add to what is spent, as a share of it."""
+
+
 class Routing(msgspec.Struct, frozen=True, kw_only=True):
     """[routing]: how attempts follow each other."""
 
     cooldown: Duration = 10.0
     max_attempts: Annotated[int, Whole(1, 100)] = 10
     keepalive_after: PositiveDuration = 15.0
+    deadline: Duration = 0.0
+    """For all attempts of one request until its first output; 0: no limit."""
+    sticky: Duration = 600.0
+    """How long an idle conversation stays where it was; 0: not at all."""
+    auto: tuple[Text, ...] = ()
+    """What `openrouter/auto` chooses from, the best first; none: by local measurements."""
+    hedge: Hedge = Hedge()
 
 
 class Discovery(msgspec.Struct, frozen=True, kw_only=True):
@@ -186,6 +270,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     auth: Auth = Auth()
     providers: dict[str, Provider] = {}
     models: dict[str, VirtualModel] = {}
+    presets: Annotated[dict[str, dict[str, Any]], Reader(presets)] = {}
+    defaults: Defaults = Defaults()
+    rules: tuple[Rule, ...] = ()
+    environments: dict[str, Environment] = {}
     keys: dict[str, Key] = {}
     spend_log: SpendLog = SpendLog()
     routing: Routing = Routing()
@@ -200,6 +288,8 @@ TOKEN_PRICES = (
 READERS: Mapping[tuple[type, str], Reader] = {
     **{(kind, name): Reader(units.usd_per_million) for kind in (Price, Override) for name in TOKEN_PRICES},
     **{(Price, name): Reader(units.usd_each) for name in ("image", "request", "web_search", "search_unit")},
+    (When, "prompt_tokens"): _of_text(rules.bound),
+    (When, "time"): _of_text(rules.span),
     (Price, "as_of"): Reader(units.day),
     (Override, "from_day"): Reader(units.day),
     (Override, "until_day"): Reader(units.day),
@@ -209,9 +299,8 @@ READERS: Mapping[tuple[type, str], Reader] = {
 """Readers for the fields of structs that belong to others and so carry no annotation of ours."""
 
 LATER: Mapping[type, frozenset[str]] = {
-    Config: frozenset({"defaults", "rules", "environments", "prompt_log"}),
-    VirtualModel: frozenset({"provider", "hedge"}),
-    Key: frozenset({"budget", "limit", "allow"}),
-    Routing: frozenset({"sticky", "hedge"}),
+    Config: frozenset({"prompt_log"}),
+    Environment: frozenset({"budget"}),
+    Key: frozenset({"budget", "limit"}),
 }
 """Keys that are planned and do nothing yet: refused as unknown, but without a guess at a misspelling."""

@@ -154,6 +154,15 @@ def day(value: object) -> str:
         raise Unreadable("must be a date such as 2026-05-21") from None
 
 
+def share(value: object) -> float:
+    """A share from 0 to 1 of `"8%"` or 0.08."""
+    if isinstance(value, str) and (found := re.fullmatch(r"(\d{1,3}(?:\.\d+)?)\s?%", value, re.ASCII)):
+        value = float(found[1]) / 100
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise Unreadable('must be a share such as "8%"')
+    return float(value)
+
+
 def clock(value: object) -> str:
     """A time of day, UTC, as `"0130"` or `"01:30"`, in the first form."""
     plain = text(value).replace(":", "")

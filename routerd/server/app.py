@@ -55,8 +55,11 @@ class App:
         self._metrics: bytes = b""
         self._metrics_at = -1.0
         self.doors: dict[tuple[str, str], Handler] = {
-            ("POST", "chat/completions"): self._chat,
-            ("GET", "models"): self._models,
+            **{("POST", place): partial(self._infer, door=door) for place, door in DOORS.items()},
+            ("POST", "messages/count_tokens"): self._count,
+            ("POST", "route"): self._route,
+            ("GET", "responses"): _no_websocket,
+            **{("GET", place): self._list for place in listing.PLACES},
         }
         self.operations: dict[tuple[str, str], Handler] = {
             ("GET", "/healthz"): self._healthz,
@@ -101,14 +104,28 @@ class App:
                 return _preflight(client)
         path = headers.path_of(client.target)
         openrouter = path.startswith("/api/v1/")
-        place = path[8:] if openrouter else path.removeprefix("/v1/")
-        table = self.doors if place is not path else self.management if path.startswith("/admin/") else self.operations
-        handler = table.get(("GET" if client.method == "HEAD" else client.method, place))
+        place = place_of(path)
+        method = "GET" if client.method == "HEAD" else client.method
+        handler = self.doors.get((method, place))
+        table = self.doors
         if handler is None:
-            raise _absent(table, client.method, path, place)
+            handler = self._odd_door(method, place)
+        if handler is None:
+            table = self.management if path.startswith("/admin/") else self.operations
+            handler = table.get((method, path))
+        if handler is None:
+            raise _absent({**self.doors, **table}, client.method, path, place)
         caller = self._caller(client, path, openrouter=openrouter, extra=extra)
         self.services.tallies.total += table is self.doors
         return await handler(client, caller)
+
+    def _odd_door(self, method: str, place: str) -> Handler | None:
+        """A door whose path holds a name: Gemini's, and the listings of one model."""
+        if method == "POST" and ":" in place:
+            return self._gemini if gemini_door.route(place) is not None else None
+        if method == "GET" and place.startswith(("models/", "model/")):
+            return self._list
+        return None
 
     def _check_host(self, client: Client) -> None:
         """Refuse a name that is not ours: a page that rebinds its own name to 127.0.0.1 sends that name.
@@ -143,16 +160,33 @@ class App:
             raise Forbidden("the management key cannot be used for inference; `routerd key create` makes one that can")
         return Caller(name, runtime.environments.get(name), openrouter, extra)
 
-    async def _chat(self, client: Client, caller: Caller) -> Whole | None:
+    async def _infer(self, client: Client, caller: Caller, *, door: Door, **way: Any) -> Whole | None:
         if self.draining:
             raise Draining("routerd is shutting down", retry_after=1)
-        return await inference.chat(
-            client, caller, generation=self.generation, services=self.services, discovery=self.discovery
+        return await inference.serve(client, caller, self._state, door=door, way=way)
+
+    async def _gemini(self, client: Client, caller: Caller) -> Whole | None:
+        call = gemini_door.route(client.target)
+        if call.method == "countTokens":
+            return await inference.count(client, caller, self._state, door=GEMINI, model=call.model)
+        return await self._infer(
+            client, caller, door=GEMINI, model=call.model, stream=call.method.startswith("stream"), sse=call.sse
         )
 
-    async def _models(self, _client: Client, _caller: Caller) -> Whole:
+    async def _count(self, client: Client, caller: Caller) -> Whole:
+        return await inference.count(client, caller, self._state, door=DOORS["messages"])
+
+    async def _route(self, client: Client, caller: Caller) -> Whole:
+        return await inference.dry_run(client, caller, self._state)
+
+    async def _list(self, client: Client, caller: Caller) -> Whole:
         await self.discovery.first()
-        return json(listing.models(self.generation.runtime, self.discovery.lists, created=int(self.started)))
+        shown = listing.Listing(
+            self.generation.runtime, self.discovery.lists, self.services.stats, started=int(self.started)
+        )
+        allowed = partial(inference.may_use, caller, self.generation.runtime.policy)
+        place = place_of(headers.path_of(client.target))
+        return json(shown.answer(client.target, place, openrouter=caller.openrouter, allowed=allowed))
 
     async def _healthz(self, _client: Client, _caller: Caller) -> Whole:
         return json(b'{"status":"ok"}')

@@ -10,7 +10,7 @@ import functools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
@@ -34,9 +34,8 @@ UNANSWERABLE = frozenset(
     }
 )  # fmt: skip
 """They want benchmarks, rankings or other people's traffic."""
-def query_of(target: str) -> Query:
-    """The parameters in a request's target, the last of each name."""
-    return dict(parse_qsl(target.partition("?")[2], keep_blank_values=True))
+PLACES = ("models", "models/user", "models/count", "embeddings/models", "providers", "endpoints/zdr")
+"""The paths of the listings; beside them those that hold the name of a model."""
 
 
 class Listing:
@@ -47,6 +46,34 @@ class Listing:
         self._lists = lists
         self._stats = stats
         self._started = started
+
+    def answer(self, target: str, place: str, *, openrouter: bool, allowed: Callable[[Endpoint], bool]) -> bytes:
+        """What a listing's path is answered with. `allowed` is for `models/user`. InvalidRequest, NotFound.
+
+        OpenRouter's own list shows models that write text unless it is asked for others; those of OpenAI and Anthropic
+        show every model.
+        """
+        path, _, text = target.partition("?")
+        query = dict(parse_qsl(text, keep_blank_values=True))
+        modalities = "text" if openrouter else "all"
+        match place:
+            case "models":
+                return self.models(query, path=path, modalities=modalities)
+            case "models/user":
+                return self.models(query, path=path, modalities=modalities, allowed=allowed)
+            case "models/count":
+                return self.count(query, modalities=modalities)
+            case "embeddings/models":
+                return self.models(query, path=path, modalities="embeddings")
+            case "providers":
+                return self.providers(query)
+            case "endpoints/zdr":
+                return self.zdr()
+        kind, _, name = place.partition("/")
+        name = unquote(name)
+        if kind == "model":
+            return self.model(name)
+        return self.endpoints(name.removesuffix("/endpoints")) if name.endswith("/endpoints") else self.one(name)
 
     def models(self, query: Query, *, path: str, modalities: str, allowed: Callable[[Endpoint], bool] | None = None) -> bytes:
         """GET /models and its like. `modalities` is the default of `output_modalities`. InvalidRequest."""
