@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 
 from routerd.dialects import doors
+from routerd.dialects.doors import Door
 from routerd.dialects.needs import needs
 from routerd.dialects.passage import Passage, Straight, Translated
 from routerd.dialects.shape import Encoded, Json, Origin, Request, Target
-from routerd.errors import InvalidRequest
 from routerd.needs import Needs
 
-Estimate = Callable[[str], int]
+BETAS = "anthropic-beta"
 
 
 class Asked:
@@ -24,22 +24,24 @@ class Asked:
 
     def __init__(
         self,
-        door: doors.Door,
+        door: Door,
         request: Request,
         *,
         id_: str,
         created: int,
         openrouter: bool = False,
-        betas: str = "",
+        betas: str | None = None,
         way: Mapping[str, Any] | None = None,
     ) -> None:
         self.door = door
         self.request = request
         self.id = id_
+        """The generation's id."""
         self.created = created
         self.openrouter = openrouter
+        """The client speaks OpenRouter."""
         self.betas = betas
-        """Anthropic's `anthropic-beta`, as the client sent it."""
+        """What of Anthropic's betas the client asked for."""
         self.way = way or {}
         self._chat: Json | None = None
         self._needs: Needs | None = None
@@ -51,36 +53,42 @@ class Asked:
             self._chat = self.door.to_chat(self.request.raw, **self.way)
         return self._chat
 
-    def needs(self, estimate: Estimate) -> Needs:
-        """What it asks of an endpoint. InvalidRequest."""
+    def needs(self, estimate: Callable[[str], int]) -> Needs:
+        """What it asks of an endpoint; `estimate` says how many tokens a text is. InvalidRequest."""
         if self._needs is None:
             self._needs = needs(self.chat, estimate=estimate, kind=self.door.kind)
         return self._needs
 
     def passage(self, dialects: Sequence[str], target: Target, *, model: str) -> Passage:
-        """The way to one endpoint; `model` is what the client is told. InvalidRequest where it cannot be said there."""
-        door, request = self.door, self.request
-        origin = self._origin(model)
-        if door.straight is not None and door.twin in dialects and door.straight.fits(self, target):
+        """The way to one endpoint, in the door's own dialect if it has it; `model` is what the client is told.
+
+        InvalidRequest where the request cannot be said there.
+        """
+        door = self.door
+        origin = Origin(
+            id=self.id,
+            model=model,
+            created=self.created,
+            openrouter=self.openrouter,
+            asked_usage=self.request.asked_usage,
+            request=self._repeated(),
+        )
+        name = door.twin if door.twin in dialects and self._passes(target) else dialects[0]
+        dialect, framed = doors.spoken(name, target)
+        if name == door.twin and self._passes(target):
             return Straight(
-                dialect=door.twin,
-                encoded=self._with_betas(door.straight.rewrite(request, target), door.twin),
-                open_tap=door.straight.tap,
-                read_answer=door.straight.read_answer,
-                amend_answer=door.straight.amend_answer,
-                decode_error=doors.DIALECTS[door.twin].decode_error,
+                dialect=name,
+                encoded=self._with_betas(door.same.rewrite(self.request, target, **self.way)),
+                same=door.same,
+                decode_error=dialect.decode_error,
                 encoder=lambda: door.encoder(origin),
             )
-        for name in dialects:
-            spoken = doors.spoken(name, target, kind=door.kind)
-            if spoken is not None:
-                encoded = spoken.encode(self.chat, target)
-                return Translated(
-                    dialect=name,
-                    encoded=self._with_betas(encoded, name),
-                    speaks=spoken,
-                    answer=door.answer,
-                    encoder=door.encoder(origin),
-                    origin=origin,
-                )
-        raise InvalidRequest(f"{' and '.join(dialects)} cannot say what the {door.name} door was asked")
+        encoded = doors.framed(dialect.encode(self.chat, framed), framed)
+        return Translated(
+            dialect=name,
+            encoded=self._with_betas(encoded) if "anthropic" in name else encoded,
+            speaks=dialect,
+            answer=door.answer,
+            encoder=door.encoder(origin),
+            origin=origin,
+        )

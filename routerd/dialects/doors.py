@@ -1,0 +1,240 @@
+"""The doors and dialects by name, and how a request passes where a door and a dialect are the same API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from routerd.catalogue.schema import Kind
+from routerd.dialects import (
+    anthropic,
+    anthropic_rewrite,
+    bedrock,
+    chat,
+    cohere,
+    compatible,
+    completions,
+    gemini,
+    gemini_door,
+    gemini_tap,
+    messages,
+    ollama,
+    openai,
+    responses,
+    responses_door,
+    responses_tap,
+)
+from routerd.dialects.anthropic_tap import AnthropicTap
+from routerd.dialects.openai_stream import StreamTap
+from routerd.dialects.shape import (
+    Amend,
+    Amendment,
+    Answer,
+    Decoder,
+    Encoded,
+    Encoder,
+    Json,
+    Origin,
+    ProviderError,
+    Request,
+    Tap,
+    Target,
+)
+from routerd.errors import RouterdError
+
+Mask = Callable[[str], str]
+WAITING = b": waiting for the provider\n\n"
+"""A comment, which every SSE client skips (WHATWG HTML 9.2.6)."""
+
+
+class Dialect(msgspec.Struct, frozen=True, kw_only=True):
+    """How an API is spoken to a provider (dialects/shape.py)."""
+
+    encode: Callable[[Json, Target], Encoded]
+    decode: Callable[[bytes], Json | ProviderError]
+    decoder: Callable[[], Decoder]
+    decode_error: Callable[[int, bytes], ProviderError]
+
+
+class Same(msgspec.Struct, frozen=True, kw_only=True):
+    """How a request passes where the door is the dialect: its bytes, and a tap on those of the answer."""
+
+    rewrite: Callable[..., Encoded]
+    """(request, target, **way)"""
+    tap: Callable[[Amend, bool, Mask], Tap]
+    """(amend, hide_usage, mask)"""
+    read_answer: Callable[[bytes], Answer | ProviderError]
+    amend_answer: Callable[[bytes, Amendment, bool, Answer], bytes]
+    """(body, amendment, fingerprint, answer)"""
+
+
+class Door(msgspec.Struct, frozen=True, kw_only=True):
+    """An API that clients speak to us (dialects/shape.py)."""
+
+    name: str
+    twin: str
+    """The dialect that is the same API."""
+    same: Same
+    read: Callable[..., Request]
+    to_chat: Callable[..., Json]
+    answer: Callable[[Json, Origin], bytes]
+    encoder: Callable[..., Encoder]
+    error: Callable[[RouterdError], bytes]
+    kind: Kind = "chat"
+    waiting: bytes = WAITING
+
+
+def _chat_request(request: Request, target: Target) -> Encoded:
+    """The client's bytes, or the request written anew where the provider's quirks touch it."""
+    if request.plain is None or target.known:
+        keys = msgspec.json.decode(request.raw, type=dict[str, msgspec.Raw]).keys()
+        if target.known and compatible.applies(keys, target, raw=request.raw):
+            return compatible.encode(chat.to_chat(request.raw), target)
+    encoded = openai.encode(
+        request, model=target.model, ask_usage=target.ask_usage, to_openrouter=target.openrouter
+    )
+    return Encoded(path="/chat/completions", body=encoded.body, dropped=encoded.dropped)
+
+
+def _completions_request(request: Request, target: Target) -> Encoded:
+    encoded = openai.encode(
+        request, model=target.model, ask_usage=target.ask_usage, to_openrouter=target.openrouter
+    )
+    return Encoded(path="/completions", body=encoded.body, dropped=encoded.dropped)
+
+
+def _stream_tap(amend: Amend, hide_usage: bool, mask: Mask) -> Tap:  # noqa: FBT001  # as `Same.tap` is called
+    return StreamTap(amend=amend, hide_usage=hide_usage, mask=mask)
+
+
+def _amended(body: bytes, amendment: Amendment, fingerprint: bool, answer: Answer) -> bytes:  # noqa: FBT001
+    return openai.amend_answer(body, amendment, fingerprint=fingerprint, answer=answer)
+
+
+OPENAI = Same(
+    rewrite=_chat_request, tap=_stream_tap, read_answer=openai.read_answer, amend_answer=_amended
+)
+
+CHAT = Door(
+    name="chat",
+    twin="openai",
+    same=OPENAI,
+    read=chat.read,
+    to_chat=chat.to_chat,
+    answer=chat.answer,
+    encoder=chat.encoder,
+    error=chat.error,
+)
+
+COMPLETIONS = Door(
+    name="completions",
+    twin="openai",
+    kind="completion",
+    same=Same(rewrite=_completions_request, tap=_stream_tap, read_answer=openai.read_answer, amend_answer=_amended),
+    read=completions.read,
+    to_chat=completions.to_chat,
+    answer=completions.answer,
+    encoder=completions.encoder,
+    error=completions.error,
+)
+
+MESSAGES = Door(
+    name="messages",
+    twin="anthropic",
+    same=Same(
+        rewrite=anthropic_rewrite.rewrite,
+        tap=lambda amend, _hide, mask: AnthropicTap(amend=amend, mask=mask),
+        read_answer=anthropic.read_answer,
+        amend_answer=lambda body, amendment, _fingerprint, _answer: anthropic.amend_answer(body, amendment),
+    ),
+    read=messages.read,
+    to_chat=messages.to_chat,
+    answer=messages.answer,
+    encoder=messages.encoder,
+    error=messages.error,
+)
+
+RESPONSES = Door(
+    name="responses",
+    twin="responses",
+    same=Same(
+        rewrite=responses_tap.rewrite,
+        tap=lambda amend, _hide, mask: responses_tap.ResponsesTap(amend=amend, mask=mask),
+        read_answer=responses_tap.read_answer,
+        amend_answer=lambda body, amendment, _fingerprint, _answer: responses_tap.amend_answer(body, amendment),
+    ),
+    read=responses_door.read,
+    to_chat=responses_door.to_chat,
+    answer=responses_door.answer,
+    encoder=responses_door.encoder,
+    error=responses_door.error,
+)
+
+GEMINI = Door(
+    name="gemini",
+    twin="gemini",
+    same=Same(
+        rewrite=gemini_tap.rewrite,
+        tap=lambda amend, _hide, mask: gemini_tap.GeminiTap(amend=amend, mask=mask),
+        read_answer=gemini_tap.read_answer,
+        amend_answer=lambda body, amendment, _fingerprint, _answer: gemini_tap.amend_answer(body, amendment),
+    ),
+    read=gemini_door.read,
+    to_chat=gemini_door.to_chat,
+    answer=gemini_door.answer,
+    encoder=gemini_door.encoder,
+    error=gemini_door.error,
+)
+
+PATHS: Mapping[str, Door] = {
+    "chat/completions": CHAT,
+    "completions": COMPLETIONS,
+    "messages": MESSAGES,
+    "responses": RESPONSES,
+}
+"""Doors by their path under /v1 and /api/v1; Gemini's holds the model's name."""
+
+
+def _dialect(module: Any) -> Dialect:  # noqa: ANN401  # a module with the functions of dialects/shape.py
+    return Dialect(
+        encode=module.encode, decode=module.decode, decoder=module.decoder, decode_error=module.decode_error
+    )
+
+
+DIALECTS: Mapping[str, Dialect] = {
+    "openai": _dialect(compatible),
+    "simulator": _dialect(compatible),
+    "azure": _dialect(compatible),
+    "responses": _dialect(responses),
+    "anthropic": _dialect(anthropic),
+    "gemini": _dialect(gemini),
+    "bedrock": _dialect(bedrock),
+    "cohere": _dialect(cohere),
+    "ollama": _dialect(ollama),
+}
+"""Every dialect but Vertex, which is two of these in a frame of its own."""
+
+AZURE_VERSION = "2024-10-21"
+"""https://learn.microsoft.com/en-us/azure/ai-foundry/openai/api-version-lifecycle: the newest that is not a preview."""
+
+
+def spoken(name: str, target: Target) -> tuple[Dialect, Target]:
+    """The dialect that a provider's `name` for it means, and the target in that cloud's frame."""
+    if name == "vertex":
+        inner = "anthropic" if target.model.startswith("claude") else "gemini"
+        return DIALECTS[inner], msgspec.structs.replace(target, frame="vertex")
+    if name == "azure":
+        return DIALECTS[name], msgspec.structs.replace(target, frame="azure")
+    return DIALECTS[name], target
+
+
+def framed(encoded: Encoded, target: Target) -> Encoded:
+    """A request in the path of its cloud. Azure's deployments are named in the path:
+    https://learn.microsoft.com/en-us/azure/ai-foundry/openai/reference."""
+    if target.frame != "azure":
+        return encoded
+    path = f"/openai/deployments/{quote(target.model, safe='')}{encoded.path}"
+    return msgspec.structs.replace(encoded, path=f"{path}?api-version={target.api_version or AZURE_VERSION}")
