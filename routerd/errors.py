@@ -6,6 +6,7 @@
     │   └── UnknownModel        400 not_found                 no configured provider serves that name
     ├── Unauthenticated         401 authentication            no key, or one that routerd did not issue
     ├── Forbidden               403 permission_denied         a known key may not do this
+    ├── PermissionDenied        403 permission_denied         a rule or an allow list forbids it
     ├── NotFound                404 not_found                 no such path
     ├── MethodNotAllowed        405 invalid_request           the path exists, the method does not
     ├── RequestTimeout          408 timeout                   the client was too slow
@@ -124,6 +125,14 @@ class Forbidden(RouterdError):
     status = 403
     error_type = "permission_denied"
     hint = "list the page in `server.allowed_origins`, or send the key that is meant for this path"
+
+
+class PermissionDenied(RouterdError):
+    """A rule of the configuration denies it, or an allow list of the key or its environment leaves nobody to ask."""
+
+    status = 403
+    error_type = "permission_denied"
+    hint = "change the rule or the allow list that the message names, or ask for another model"
 
 
 class NotFound(RouterdError):

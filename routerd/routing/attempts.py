@@ -6,7 +6,7 @@ After the first output has gone to the client nothing is tried again: that rule 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -16,6 +16,9 @@ from routerd.routing.candidates import Candidate
 REFUSED_KEY = frozenset({401, 402, 403})
 OUR_FAULT_OR_CLIENTS = frozenset({401, 402, 403, 404, 408, 429})
 """4xx that say something about the provider, our key there or its load, not about the request."""
+
+MODERATED = frozenset({"content_policy_violation", "content_filter", "moderation", "flagged"})
+"""Codes of a refusal that is about what the client wrote, whatever its status (OpenRouter: 403)."""
 
 STATUS_OF = {
     "connect": 502,
@@ -55,12 +58,26 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def clients_fault(self) -> bool:
         """The request itself was refused: nobody's health suffers, and only another model may help."""
+        if self.code in MODERATED:
+            return True
         return 400 <= self.status < 500 and self.status not in OUR_FAULT_OR_CLIENTS
+
+    @property
+    def of_the_key(self) -> bool:
+        """It is the key that was refused or used up; the endpoint may be well."""
+        return self.status == 429 or self.status in REFUSED_KEY
 
     @property
     def resting(self) -> bool:
         """The place that answered so should rest. A missing model (404) says nothing about the endpoint's state."""
         return not self.clients_fault and self.status != 404
+
+    @property
+    def counts_as(self) -> Literal["failed", "limited", "ignored"]:
+        """What it is in the endpoint's record: OpenRouter counts 401, 402, 404 and 5xx, and neither 400 nor 403."""
+        if self.status == 429:
+            return "limited"
+        return "ignored" if self.clients_fault or self.status == 403 else "failed"
 
 
 class Tried(msgspec.Struct, frozen=True):

@@ -8,24 +8,63 @@ from typing import Any
 
 import msgspec
 
-from routerd.catalogue.schema import Price
+from routerd.catalogue.schema import DataPolicy, Price, Reasoning
 from routerd.errors import UnknownModel
+
+TEXT = frozenset({"text"})
+UNKNOWN_POLICY = DataPolicy()
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """One model at one provider."""
+    """One model at one provider, in one region or tier of it. What is unknown counts as the worst."""
 
     provider: str
     model: str
     """The provider's own name for it."""
     id: str
     """What routerd calls it: the canonical id where one is configured, else `provider/model`."""
+    tag: str | None = None
+    """Its slug where the provider has several of the model (`google-vertex/us-east5`); None: the provider's name."""
+    name: str = ""
+    """For people."""
+    author: str | None = None
+    """Who made the model; None: what stands before the slash of the id."""
+    kind: str | None = None
+    """chat, completion, embedding, rerank ...; None: unknown, so it takes what it is sent."""
+    dialects: tuple[str, ...] = ()
+    """The APIs that it is spoken to with, the best first; none: unknown."""
     keys: int = 1
     """How many of our keys the provider may be asked with."""
     price: Price | None = None
     context_length: int | None = None
+    max_prompt_tokens: int | None = None
     max_completion_tokens: int | None = None
-    supported_parameters: tuple[str, ...] = ()
+    input_modalities: frozenset[str] | None = None
+    """None: unknown, so it takes what it is sent."""
+    output_modalities: frozenset[str] | None = None
+    supported_parameters: tuple[str, ...] | None = ()
+    """In OpenRouter's words; None or none: unknown."""
+    reasoning: Reasoning | None = None
+    quantization: str = "unknown"
+    data: DataPolicy = UNKNOWN_POLICY
+    tier: str | None = None
+    """flex, priority or batch; None: the ordinary one."""
+    distillable: bool | None = None
+    """Its author permits that others are trained on its answers."""
+    created: str | None = None
+    """The day of its release, "YYYY-MM-DD"."""
+    shutdown: str | None = None
+    """The day from which it is gone, "YYYY-MM-DD"."""
+    local: bool = False
+    """It runs on a machine of the user's own."""
+    implicit_cache: bool = False
+    cache_ttl: float | None = None
+    """Seconds that a cached prompt lives unused."""
+
+    @property
+    def slug(self) -> str:
+        """What `order`, `only` and `ignore` call it."""
+        return self.tag or self.provider
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -41,11 +80,16 @@ class Names(msgspec.Struct, frozen=True, kw_only=True):
 
     virtual: Mapping[str, tuple[str, ...]]
     by_id: Mapping[str, tuple[Endpoint, ...]]
-    by_pin: Mapping[str, Endpoint]
+    by_pin: Mapping[str, tuple[Endpoint, ...]]
+    """`provider/model`: several where that provider has it in several regions or tiers."""
     by_native: Mapping[str, tuple[Endpoint, ...]]
     open: Mapping[str, Endpoint]
     known: frozenset[str]
     """The providers' names, to tell `provider/model` from a name with a slash in it."""
+    by_author: Mapping[str, tuple[str, ...]] = {}
+    """For each author the ids of its models, the newest first."""
+    search: bool = False
+    """A search provider is configured, so that `:online` can be served."""
 
 
 Lists = Mapping[str, frozenset[str]]
@@ -53,18 +97,42 @@ Lists = Mapping[str, frozenset[str]]
 
 
 def names(
-    endpoints: Iterable[Endpoint], *, virtual: Mapping[str, tuple[str, ...]], open_providers: Mapping[str, Endpoint]
+    endpoints: Iterable[Endpoint],
+    *,
+    virtual: Mapping[str, tuple[str, ...]],
+    open_providers: Mapping[str, Endpoint],
+    search: bool = False,
 ) -> Names:
     """Index `endpoints` under every name that may be used for them."""
     by_id: dict[str, tuple[Endpoint, ...]] = {}
     by_native: dict[str, tuple[Endpoint, ...]] = {}
-    by_pin: dict[str, Endpoint] = {}
+    by_pin: dict[str, tuple[Endpoint, ...]] = {}
     for endpoint in endpoints:
         by_id[endpoint.id] = (*by_id.get(endpoint.id, ()), endpoint)
         by_native[endpoint.model] = (*by_native.get(endpoint.model, ()), endpoint)
-        by_pin[f"{endpoint.provider}/{endpoint.model}"] = endpoint
-    known = frozenset(pin.split("/", 1)[0] for pin in by_pin) | frozenset(open_providers)
-    return Names(virtual=virtual, by_id=by_id, by_pin=by_pin, by_native=by_native, open=open_providers, known=known)
+        pin = f"{endpoint.provider}/{endpoint.model}"
+        by_pin[pin] = (*by_pin.get(pin, ()), endpoint)
+    return Names(
+        virtual=virtual,
+        by_id=by_id,
+        by_pin=by_pin,
+        by_native=by_native,
+        open=open_providers,
+        known=frozenset(pin.split("/", 1)[0] for pin in by_pin) | frozenset(open_providers),
+        by_author=_by_author(by_id),
+        search=search,
+    )
+
+
+def _by_author(by_id: Mapping[str, tuple[Endpoint, ...]]) -> dict[str, tuple[str, ...]]:
+    """The ids of each author, newest first; a model whose day nobody knows is older than any other."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for id_, endpoints in by_id.items():
+        author, slash, _ = id_.partition("/")
+        if slash:
+            created = max(endpoint.created or "" for endpoint in endpoints)
+            found.setdefault(endpoints[0].author or author, []).append((created, id_))
+    return {author: tuple(id_ for _, id_ in sorted(dated, reverse=True)) for author, dated in found.items()}
 
 
 def resolve(name: str, book: Names, lists: Lists) -> tuple[Endpoint, ...]:
@@ -72,19 +140,29 @@ def resolve(name: str, book: Names, lists: Lists) -> tuple[Endpoint, ...]:
 
     Raises UnknownModel with the nearest names.
     """
+    return tuple(endpoint for group in groups(name, book, lists) for endpoint in group)
+
+
+def groups(name: str, book: Names, lists: Lists) -> tuple[tuple[Endpoint, ...], ...]:
+    """The same with the members of a virtual model apart: they are asked in the order in which they are written."""
     members = book.virtual.get(name)
     if members is not None:
-        return tuple(endpoint for member in members for endpoint in _real(member, book, lists))
-    return _real(name, book, lists)
+        return tuple(_real(member, book, lists) for member in members)
+    return (_real(name, book, lists),)
+
+
+def is_known(name: str, book: Names, lists: Lists) -> bool:
+    """Whether the configuration or a list holds this very name; what an open provider may know besides is not."""
+    if name in book.virtual or name in book.by_id or name in book.by_pin or name in book.by_native:
+        return True
+    provider, _, native = name.partition("/")
+    return native in lists.get(provider, ()) or any(name in listed for listed in lists.values())
 
 
 def _real(name: str, book: Names, lists: Lists) -> tuple[Endpoint, ...]:
-    found = book.by_id.get(name)
+    found = book.by_id.get(name) or book.by_pin.get(name)
     if found:
         return found
-    pinned = book.by_pin.get(name)
-    if pinned is not None:
-        return (pinned,)
     provider, slash, native = name.partition("/")
     if slash and native and provider in book.open:
         return (passed_on(book.open[provider], native),)
@@ -100,7 +178,7 @@ def _listed(name: str, book: Names, lists: Lists) -> tuple[Endpoint, ...]:
     if not serving and len(book.open) == 1:
         serving = list(book.open)
     if not serving:
-        raise UnknownModel(_unknown(name, book, lists))
+        raise UnknownModel(unknown(name, book, lists))
     return tuple(passed_on(book.open[provider], name) for provider in serving)
 
 
@@ -109,7 +187,8 @@ def passed_on(pattern: Endpoint, native: str) -> Endpoint:
     return msgspec.structs.replace(pattern, model=native, id=f"{pattern.provider}/{native}")
 
 
-def _unknown(name: str, book: Names, lists: Lists) -> str:
+def unknown(name: str, book: Names, lists: Lists) -> str:
+    """What to say of a name that nobody serves, with the nearest ones."""
     everything = [*book.virtual, *book.by_id, *book.by_pin]
     everything += [f"{provider}/{native}" for provider, natives in lists.items() for native in natives]
     nearest = difflib.get_close_matches(name, dict.fromkeys(everything), n=3, cutoff=0.5)
@@ -127,7 +206,7 @@ def expand(entries: Sequence[Sequence[Endpoint]], *, turn: int) -> list[Candidat
     seen: set[tuple[str, str]] = set()
     for entry, endpoints in enumerate(entries):
         for endpoint in endpoints:
-            place = (endpoint.provider, endpoint.model)
+            place = (endpoint.slug, endpoint.model)
             if place not in seen:
                 seen.add(place)
                 out += [Candidate(endpoint, (turn + i) % endpoint.keys, entry) for i in range(endpoint.keys)]

@@ -1,113 +1,269 @@
-"""The request's own `provider` object: which providers, in which order. Pure.
+"""The `provider` object: which endpoints may serve, and in which order. OpenRouter's fields and their meaning. Pure.
 
-A preference that would bind (who may see the prompt, what it may cost) and that this version cannot honour is refused:
-dropping it in silence would send a prompt where its owner forbade it. The others are reported as dropped.
+The same object stands in a request, in `[defaults]`, in a virtual model and in a rule's `set`; `layers.py` lays them
+over each other. Fields: https://openrouter.ai/docs/guides/routing/provider-selection
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+import math
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any, Literal, get_args
 
 import msgspec
 
 from routerd.errors import InvalidRequest, NothingLeft
 from routerd.routing.candidates import Endpoint
+from routerd.routing.slugs import normal
 
-BINDING: dict[str, Callable[[Any], bool]] = {
-    "data_collection": lambda value: value not in (None, "allow"),
-    "zdr": bool,
-    "enforce_distillable_text": bool,
-    "require_parameters": bool,
-    "quantizations": bool,
-    "max_price": bool,
+Sort = Literal["price", "throughput", "latency", "exacto"]
+Percentile = Literal["p50", "p75", "p90", "p99"]
+
+FAMILIES: Mapping[str, frozenset[str]] = {
+    "fp4": frozenset({"fp4", "mxfp4", "nvfp4"}),
+    "fp8": frozenset({"fp8", "mxfp8"}),
 }
-"""Preferences that exclude endpoints, with what makes them bind."""
+"""A word of `quantizations` that means more than itself."""
+QUANTIZATIONS = ("int4", "int8", "fp4", "mxfp4", "nvfp4", "fp6", "fp8", "mxfp8", "fp16", "bf16", "fp32", "unknown")
+PER_MILLION = Decimal(10**6)
+PER_UNIT = Decimal(10**12)
+PRICED = {
+    "prompt": PER_MILLION,
+    "completion": PER_MILLION,
+    "request": PER_UNIT,
+    "image": PER_UNIT,
+    "audio": PER_UNIT,
+}
+"""The members of `max_price`, and what turns their dollars into picodollars."""
+DEAREST = Decimal(10**9)
+"""Dollars; more is no limit, and would only make huge numbers."""
 
-ADVISORY = ("sort", "preferred_min_throughput", "preferred_max_latency", "options", "experimental")
-"""Preferences that only order endpoints."""
+
+class MaxPrice(msgspec.Struct, frozen=True, kw_only=True):
+    """The most that a part may cost, in picodollars: a token of the prompt or answer, a request, an image, audio."""
+
+    prompt: int | None = None
+    completion: int | None = None
+    request: int | None = None
+    image: int | None = None
+    audio: int | None = None
+
+
+Cutoffs = tuple[tuple[Percentile, float], ...]
+"""What a measurement must reach, at each percentile; all of them must hold."""
 
 
 class Preferences(msgspec.Struct, frozen=True, kw_only=True):
-    """What the request wants; the lists hold provider names, as OpenRouter's `provider` fields do."""
+    """What somebody wants of the endpoint that serves. None: says nothing about it."""
 
-    order: tuple[str, ...] = ()
-    only: tuple[str, ...] = ()
+    order: tuple[str, ...] | None = None
+    only: tuple[str, ...] | None = None
     ignore: tuple[str, ...] = ()
-    allow_fallbacks: bool = True
+    allow_fallbacks: bool | None = None
+    require_parameters: bool | None = None
+    data_collection: Literal["allow", "deny"] | None = None
+    zdr: bool | None = None
+    enforce_distillable_text: bool | None = None
+    quantizations: frozenset[str] | None = None
+    """With the members of their families."""
+    sort: Sort | None = None
+    partition: Literal["model", "none"] | None = None
+    max_price: MaxPrice | None = None
+    min_throughput: Cutoffs | None = None
+    """Tokens a second."""
+    max_latency: Cutoffs | None = None
+    """Seconds to the first token."""
+    options: Mapping[str, Any] | None = None
+    """By slug: members that are added to what that provider is sent."""
     dropped: tuple[str, ...] = ()
-    """Preferences that had no effect, reported to the client."""
+    """Members that nobody knows, reported to the client."""
 
 
 ANY = Preferences()
 
 
 def read(value: Any) -> Preferences:  # noqa: ANN401  # decoded JSON
-    """Check a request's `provider` object. Raises InvalidRequest for a wrong type or one that cannot be honoured."""
+    """Check a `provider` object. Raises InvalidRequest that names the member and what it must be."""
     if value is None:
         return ANY
     if not isinstance(value, dict):
         raise InvalidRequest("`provider` must be an object")
-    unmet = [name for name, binds in BINDING.items() if binds(value.get(name))]
-    if unmet:
-        listed = ", ".join(f"provider.{name}" for name in unmet)
-        raise InvalidRequest(f"{listed} is not supported by this version of routerd; the request was sent to nobody")
-    known = {"order", "only", "ignore", "allow_fallbacks"}
-    fallbacks = value.get("allow_fallbacks")
-    if fallbacks is not None and not isinstance(fallbacks, bool):
-        raise InvalidRequest("`provider.allow_fallbacks` must be true or false")
-    dropped = [name for name, given in value.items() if name not in known and name not in BINDING and given is not None]
-    return Preferences(
-        order=_slugs(value, "order"),
-        only=_slugs(value, "only"),
-        ignore=_slugs(value, "ignore"),
-        allow_fallbacks=fallbacks is not False,
-        dropped=tuple(f"provider.{name}" for name in dropped),
-    )
+    fields: dict[str, Any] = {}
+    dropped = []
+    for name, given in value.items():
+        reader = READERS.get(name)
+        if given is None:
+            continue
+        if reader is None:
+            dropped.append(f"provider.{name}")
+        else:
+            fields.update(reader(given, f"provider.{name}"))
+    return Preferences(dropped=tuple(dropped), **fields)
 
 
-def _slugs(value: dict[str, Any], name: str) -> tuple[str, ...]:
-    given = value.get(name)
-    if given is None:
-        return ()
-    if not isinstance(given, list) or not all(isinstance(item, str) for item in given):
-        raise InvalidRequest(f"`provider.{name}` must be a list of provider names")
-    return tuple(item.lower() for item in given)
+def _refused(path: str, must: str) -> InvalidRequest:
+    return InvalidRequest(f"`{path}` must be {must}")
+
+
+def _slugs(value: Any, path: str) -> tuple[str, ...]:  # noqa: ANN401
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise _refused(path, "a list of provider slugs")
+    return tuple(dict.fromkeys(map(normal, value)))
+
+
+def _list_of_slugs(field: str) -> Callable[[Any, str], dict[str, Any]]:
+    """An empty list says nothing: `only: []` allows everybody, as OpenRouter has it."""
+
+    def reader(value: Any, path: str) -> dict[str, Any]:  # noqa: ANN401
+        found = _slugs(value, path)
+        return {field: found} if found else {}
+
+    return reader
+
+
+def _flag(field: str) -> Callable[[Any, str], dict[str, Any]]:
+    def reader(value: Any, path: str) -> dict[str, Any]:  # noqa: ANN401
+        if not isinstance(value, bool):
+            raise _refused(path, "true or false")
+        return {field: value}
+
+    return reader
+
+
+def _word(value: Any, path: str, words: Sequence[str]) -> str:  # noqa: ANN401
+    if not isinstance(value, str) or value not in words:
+        raise _refused(path, f"one of {', '.join(words)}")
+    return value
+
+
+def _data_collection(value: Any, path: str) -> dict[str, Any]:  # noqa: ANN401
+    return {"data_collection": _word(value, path, ("allow", "deny"))}
+
+
+def _quantizations(value: Any, path: str) -> dict[str, Any]:  # noqa: ANN401
+    if not isinstance(value, list):
+        raise _refused(path, f"a list of {', '.join(QUANTIZATIONS)}")
+    words = [_word(item, f"{path}[{i}]", QUANTIZATIONS) for i, item in enumerate(value)]
+    found = frozenset(member for word in words for member in FAMILIES.get(word, (word,)))
+    return {"quantizations": found} if found else {}
+
+
+def _sort(value: Any, path: str) -> dict[str, Any]:  # noqa: ANN401
+    by = get_args(Sort)
+    if isinstance(value, str):
+        return {"sort": _word(value, path, by)}
+    if not isinstance(value, dict):
+        raise _refused(path, f"one of {', '.join(by)}, or an object with `by` and `partition`")
+    found = {}
+    if value.get("by") is not None:
+        found["sort"] = _word(value["by"], f"{path}.by", by)
+    if value.get("partition") is not None:
+        found["partition"] = _word(value["partition"], f"{path}.partition", ("model", "none"))
+    return found
+
+
+def _max_price(value: Any, path: str) -> dict[str, Any]:  # noqa: ANN401
+    if not isinstance(value, dict):
+        raise _refused(path, f"an object with {', '.join(PRICED)} in USD")
+    found = {
+        name: _picodollars(value[name], f"{path}.{name}", unit)
+        for name, unit in PRICED.items()
+        if value.get(name) is not None
+    }
+    unknown = [name for name in value if name not in PRICED]
+    if unknown:  # a limit that does nothing would be a bill that nobody expects
+        raise InvalidRequest(f"`{path}` knows no {unknown[0]!r:.80}, only {', '.join(PRICED)}")
+    return {"max_price": MaxPrice(**found)} if found else {}
+
+
+def _picodollars(value: Any, path: str, unit: Decimal) -> int:  # noqa: ANN401
+    """A price as a number or as text: the schema says text, the documentation shows numbers."""
+    must = "an amount in USD, as a number or as text, and not negative"
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise _refused(path, must)
+    try:
+        amount = Decimal(str(value)[:64])
+    except InvalidOperation:
+        raise _refused(path, must) from None
+    if amount.is_nan() or amount < 0:
+        raise _refused(path, must)
+    return int(min(amount, DEAREST) * unit)
+
+
+def _cutoffs(field: str) -> Callable[[Any, str], dict[str, Any]]:
+    def reader(value: Any, path: str) -> dict[str, Any]:  # noqa: ANN401
+        if not isinstance(value, dict):
+            return {field: (("p50", _positive(value, path)),)}
+        percentiles = get_args(Percentile)
+        strange = [name for name in value if name not in percentiles]
+        if strange:
+            raise InvalidRequest(f"`{path}` knows no {strange[0]!r:.80}, only {', '.join(percentiles)}")
+        found = tuple(
+            (name, _positive(value[name], f"{path}.{name}")) for name in percentiles if value.get(name) is not None
+        )
+        return {field: found} if found else {}
+
+    return reader
+
+
+def _positive(value: Any, path: str) -> float:  # noqa: ANN401
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1e12 or math.isnan(value):
+        raise _refused(path, "a number that is not negative, or an object with p50, p75, p90, p99")
+    return float(value)
+
+
+def _options(value: Any, path: str) -> dict[str, Any]:  # noqa: ANN401
+    if not isinstance(value, dict) or not all(isinstance(item, dict) for item in value.values()):
+        raise _refused(path, "an object of objects, one for each provider slug")
+    return {"options": {normal(slug): item for slug, item in value.items()}} if value else {}
+
+
+READERS: Mapping[str, Callable[[Any, str], dict[str, Any]]] = {
+    "order": _list_of_slugs("order"),
+    "only": _list_of_slugs("only"),
+    "ignore": _list_of_slugs("ignore"),
+    "allow_fallbacks": _flag("allow_fallbacks"),
+    "require_parameters": _flag("require_parameters"),
+    "data_collection": _data_collection,
+    "zdr": _flag("zdr"),
+    "enforce_distillable_text": _flag("enforce_distillable_text"),
+    "quantizations": _quantizations,
+    "sort": _sort,
+    "max_price": _max_price,
+    "preferred_min_throughput": _cutoffs("min_throughput"),
+    "preferred_max_latency": _cutoffs("max_latency"),
+    "options": _options,
+}
+"""Each member of `provider` and how it is read, in the order of OpenRouter's page."""
 
 
 def apply(entries: Sequence[Sequence[Endpoint]], wanted: Preferences) -> Sequence[Sequence[Endpoint]]:
-    """What `wanted` leaves of the endpoints of each of the request's models, in its order.
+    """What `wanted` leaves of the endpoints of each of the request's models, in its order; without health and needs.
 
     Raises NothingLeft, naming what excluded them, when no model has one left.
     """
     if wanted is ANY:
         return entries
-    left = [_left(endpoints, wanted) for endpoints in entries]
+    from routerd.routing import filters  # noqa: PLC0415  # they read preferences themselves
+    from routerd.routing.layers import Layer  # noqa: PLC0415
+
+    layer = Layer(source="the request", wants=wanted)
+    left: list[list[Endpoint]] = []
+    reasons: list[str] = []
+    for endpoints in entries:
+        faults = [next(filters.layer_faults(endpoint, layer), None) for endpoint in endpoints]
+        reasons += [fault.reason for fault in faults if fault is not None]
+        kept = [endpoint for endpoint, fault in zip(endpoints, faults, strict=True) if fault is None]
+        named, others = filters.first_named(kept, wanted.order or ())
+        if wanted.allow_fallbacks is False:
+            left.append(named if wanted.order else kept[:1])
+        else:
+            left.append([*named, *others])
     if not any(left):
-        served = ", ".join(dict.fromkeys(endpoint.provider for endpoints in entries for endpoint in endpoints))
+        excluded_by = list(dict.fromkeys(reasons)) or ["allowed_providers"]
         raise NothingLeft(
-            f"provider.order, only or ignore leave no endpoint; without them it would be served by: {served}",
-            metadata={"excluded_by": ["allowed_providers"]},
+            f"the request's `provider` preferences leave no endpoint ({', '.join(excluded_by)})",
+            metadata={"excluded_by": excluded_by},
         )
     return left
-
-
-def _left(endpoints: Sequence[Endpoint], wanted: Preferences) -> list[Endpoint]:
-    left = [
-        endpoint
-        for endpoint in endpoints
-        if (not wanted.only or _named(endpoint, wanted.only)) and not _named(endpoint, wanted.ignore)
-    ]
-    if wanted.order:
-        rank = {slug: place for place, slug in enumerate(wanted.order)}
-        first = [endpoint for endpoint in left if endpoint.provider.lower() in rank]
-        first.sort(key=lambda endpoint: rank[endpoint.provider.lower()])
-        rest = [endpoint for endpoint in left if endpoint.provider.lower() not in rank]
-        left = [*first, *rest] if wanted.allow_fallbacks else first
-    elif not wanted.allow_fallbacks:
-        left = left[:1]
-    return left
-
-
-def _named(endpoint: Endpoint, slugs: Sequence[str]) -> bool:
-    return endpoint.provider.lower() in slugs
