@@ -47,7 +47,7 @@ def pattern(name: str, provider: Provider, *, keys: int, native: str = "") -> En
         id=f"{name}/{native}" if native else "",
         keys=keys,
         price=FREE if simulated or (facts is not None and facts.local) else None,
-        dialects=("openai",) if simulated else known.dialects(name, provider),
+        dialects=known.dialects(name, provider),
         data=known.policy(name, provider),
         local=simulated or known.policy(name, provider).region == "local",
         cache_ttl=facts.cache_ttl if facts is not None else None,
@@ -64,7 +64,7 @@ def _known(name: str, provider: Provider, model: ModelFacts, *, keys: int) -> En
         id=model.id,
         name=model.name or model.id,
         kind=model.kind,
-        tag=_tag(name, provider, model.tag),
+        tag=None if model.tag is None else _tag(name, provider, model.tag),
         keys=keys,
         price=model.price or (FREE if local else None),
         dialects=model.dialects or known.dialects(name, provider),
@@ -85,10 +85,8 @@ def _known(name: str, provider: Provider, model: ModelFacts, *, keys: int) -> En
     )
 
 
-def _tag(name: str, provider: Provider, tag: str | None) -> str:
+def _tag(name: str, provider: Provider, tag: str) -> str:
     """The endpoint's slug; it begins with the name that the user gave the provider."""
-    if tag is None:
-        return name
     return tag.replace(provider.like, name, 1) if provider.like and tag.startswith(provider.like) else tag
 
 
@@ -96,7 +94,7 @@ def _tiers(endpoint: Endpoint, model: ModelFacts) -> Iterator[Endpoint]:
     """The model's dearer or cheaper tiers: endpoints of their own, which serve only where they are asked for."""
     for tier, price in (("flex", model.flex), ("priority", model.priority)):
         if price is not None:
-            yield structs.replace(endpoint, tier=tier, price=price, tag=f"{endpoint.tag}/{tier}")
+            yield structs.replace(endpoint, tier=tier, price=price, tag=f"{endpoint.slug}/{tier}")
 
 
 def _corrected(endpoint: Endpoint, table: ProviderModel) -> Endpoint:
@@ -109,7 +107,7 @@ def _corrected(endpoint: Endpoint, table: ProviderModel) -> Endpoint:
         "supported_parameters": table.supported_parameters,
         "quantization": table.quantization,
         "tag": table.tag,
-        "kind": None if table.kind == "chat" else table.kind,
+        "kind": table.kind,
         "input_modalities": None if table.input_modalities is None else frozenset(table.input_modalities),
     }
     return structs.replace(endpoint, **{key: value for key, value in said.items() if value is not None})

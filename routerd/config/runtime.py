@@ -8,11 +8,13 @@ from urllib.parse import urlsplit
 import msgspec
 
 from routerd.catalogue.schema import Quirks
-from routerd.config import endpoints, known
+from routerd.config import endpoints, known, policy
 from routerd.config.checks import passes_any_name
 from routerd.config.schema import Config, Provider, Timeout
 from routerd.keys import KeyEntry, KeyTable
 from routerd.routing.candidates import Endpoint, Names, names
+from routerd.routing.presets import Preset
+from routerd.routing.question import Policy
 from routerd.secret_sources import DefaultChain, default_sources
 from routerd.secret_sources import Source as SecretSource
 from routerd.secret_values import Secret
@@ -67,6 +69,8 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
     config: Config
     sources: Mapping[str, Source]
     names: Names
+    policy: Policy
+    presets: Mapping[str, Preset]
     endpoints: tuple[Endpoint, ...]
     table: KeyTable
     environments: Mapping[str, str | None]
@@ -109,6 +113,8 @@ def build(
                 if sources[name].any_model
             },
         ),
+        policy=policy.of(config),
+        presets=policy.presets(config),
         table=KeyTable.of(keys.values(), admin=admin),
         environments={name: entry.environment for name, entry in keys.items()},
         hosts=LOCAL_HOSTS | set(config.server.allowed_hosts) | {listen.host for listen in config.server.listen},

@@ -132,7 +132,8 @@ class ProviderModel(msgspec.Struct, frozen=True, kw_only=True):
     quantization: Text | None = None
     tag: Text | None = None
     """The endpoint's slug, as in `provider.order`; None: the provider's name."""
-    kind: Literal["chat", "completion", "embedding", "rerank"] = "chat"
+    kind: Literal["chat", "completion", "embedding", "rerank"] | None = None
+    """None: as the catalogue says, or whatever it is sent."""
     input_modalities: tuple[Text, ...] | None = None
 
 

@@ -13,6 +13,7 @@ from routerd.dialects.needs import needs
 from routerd.dialects.passage import Passage, Straight, Translated
 from routerd.dialects.shape import Encoded, Json, Origin, Request, Target
 from routerd.needs import Needs
+from routerd.wire.lenient import decoded
 
 BETAS = "anthropic-beta"
 
@@ -64,31 +65,48 @@ class Asked:
 
         InvalidRequest where the request cannot be said there.
         """
-        door = self.door
-        origin = Origin(
+        name = self.door.twin if self.door.twin in dialects else dialects[0]
+        dialect, framed = doors.spoken(name, target)
+        if name == self.door.twin and self._passes(target):
+            return Straight(
+                dialect=name,
+                encoded=self._with_betas(self.door.same.rewrite(self.request, target, **self.way), name),
+                same=self.door.same,
+                decode_error=dialect.decode_error,
+                encoder=lambda: self.door.encoder(self._origin(model)),
+            )
+        origin = self._origin(model)
+        encoded = doors.framed(dialect.encode(self.chat, framed), framed)
+        return Translated(
+            dialect=name,
+            encoded=self._with_betas(encoded, name),
+            speaks=dialect,
+            answer=self.door.answer,
+            encoder=self.door.encoder(origin),
+            origin=origin,
+        )
+
+    def _passes(self, target: Target) -> bool:
+        """Whether the answer's bytes may pass as they are."""
+        if target.quirks.normalise:
+            return False
+        return self.door.kind != "completion" or target.kind != "chat"  # a chat model has no door for bare prompts
+
+    def _origin(self, model: str) -> Origin:
+        return Origin(
             id=self.id,
             model=model,
             created=self.created,
             openrouter=self.openrouter,
             asked_usage=self.request.asked_usage,
-            request=self._repeated(),
+            request=decoded(self.request.raw),
         )
-        name = door.twin if door.twin in dialects and self._passes(target) else dialects[0]
-        dialect, framed = doors.spoken(name, target)
-        if name == door.twin and self._passes(target):
-            return Straight(
-                dialect=name,
-                encoded=self._with_betas(door.same.rewrite(self.request, target, **self.way)),
-                same=door.same,
-                decode_error=dialect.decode_error,
-                encoder=lambda: door.encoder(origin),
-            )
-        encoded = doors.framed(dialect.encode(self.chat, framed), framed)
-        return Translated(
-            dialect=name,
-            encoded=self._with_betas(encoded) if "anthropic" in name else encoded,
-            speaks=dialect,
-            answer=door.answer,
-            encoder=door.encoder(origin),
-            origin=origin,
-        )
+
+    def _with_betas(self, encoded: Encoded, dialect: str) -> Encoded:
+        """The request with the betas that the client asked for: they are Anthropic's words, and change its answers."""
+        if self.betas is None or dialect != "anthropic":
+            return encoded
+        own = [value for name, value in encoded.headers if name == BETAS]
+        others = tuple(header for header in encoded.headers if header[0] != BETAS)
+        wanted = dict.fromkeys(word for text in (*own, self.betas) for part in text.split(",") if (word := part.strip()))
+        return msgspec.structs.replace(encoded, headers=(*others, (BETAS, ",".join(wanted))))

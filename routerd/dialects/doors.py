@@ -44,6 +44,7 @@ from routerd.dialects.shape import (
     Target,
 )
 from routerd.errors import RouterdError
+from routerd.wire.lenient import readable
 
 Mask = Callable[[str], str]
 WAITING = b": waiting for the provider\n\n"
@@ -89,21 +90,20 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
 
 def _chat_request(request: Request, target: Target) -> Encoded:
     """The client's bytes, or the request written anew where the provider's quirks touch it."""
-    if request.plain is None or target.known:
-        keys = msgspec.json.decode(request.raw, type=dict[str, msgspec.Raw]).keys()
-        if target.known and compatible.applies(keys, target, raw=request.raw):
+    if target.known:
+        keys = msgspec.json.decode(readable(request.raw), type=dict[str, msgspec.Raw]).keys()
+        if compatible.applies(keys, target, raw=request.raw):
             return compatible.encode(chat.to_chat(request.raw), target)
-    encoded = openai.encode(
-        request, model=target.model, ask_usage=target.ask_usage, to_openrouter=target.openrouter
-    )
-    return Encoded(path="/chat/completions", body=encoded.body, dropped=encoded.dropped)
+    return _passed("/chat/completions", request, target)
+
+
+def _passed(path: str, request: Request, target: Target) -> Encoded:
+    encoded = openai.encode(request, model=target.model, ask_usage=target.ask_usage, to_openrouter=target.openrouter)
+    return Encoded(path=path, body=encoded.body, dropped=encoded.dropped)
 
 
 def _completions_request(request: Request, target: Target) -> Encoded:
-    encoded = openai.encode(
-        request, model=target.model, ask_usage=target.ask_usage, to_openrouter=target.openrouter
-    )
-    return Encoded(path="/completions", body=encoded.body, dropped=encoded.dropped)
+    return _passed("/completions", request, target)
 
 
 def _stream_tap(amend: Amend, hide_usage: bool, mask: Mask) -> Tap:  # noqa: FBT001  # as `Same.tap` is called

@@ -10,9 +10,10 @@ from typing import Protocol
 
 import msgspec
 
+from routerd.dialects.doors import Dialect, Same
 from routerd.dialects.openai_answer import Amendment, Answer, ProviderAnswerInvalid, text_of, usage_of
 from routerd.dialects.openai_error import ProviderError
-from routerd.dialects.shape import Amend, Decoder, Encoded, Encoder, Json, Origin, Tap
+from routerd.dialects.shape import Amend, Encoded, Encoder, Json, Origin, Tap
 from routerd.dialects.translation import Translation
 from routerd.usage import Usage
 
@@ -47,27 +48,12 @@ class Passage(Protocol):
         """The event that ends a stream which failed."""
 
 
-class Dialect(Protocol):
-    """The functions of a dialect's module that read (dialects/shape.py)."""
-
-    def decode(self, body: bytes, /) -> Json | ProviderError:
-        """A whole answer as a neutral completion."""
-
-    def decoder(self) -> Decoder:
-        """One stream, read into neutral chunks."""
-
-    def decode_error(self, status: int, body: bytes, /) -> ProviderError:
-        """A provider's refusal."""
-
-
 class Straight(msgspec.Struct, frozen=True, kw_only=True):
     """Door and dialect are the same API."""
 
     dialect: str
     encoded: Encoded
-    open_tap: Callable[..., Tap]
-    read_answer: Callable[[bytes], Answer | ProviderError]
-    amend_answer: Callable[..., bytes]
+    same: Same
     decode_error: Callable[[int, bytes], ProviderError]
     encoder: Callable[[], Encoder]
     """Writes the event that ends a stream which failed."""
@@ -75,15 +61,15 @@ class Straight(msgspec.Struct, frozen=True, kw_only=True):
 
     def tap(self, amend: Amend, *, hide_usage: bool, mask: Mask) -> Tap:
         """A tap that lets the bytes through."""
-        return self.open_tap(amend=amend, hide_usage=hide_usage, mask=mask)
+        return self.same.tap(amend, hide_usage, mask)
 
     def whole(self, body: bytes, amend: Amend, *, fingerprint: bool) -> tuple[Answer, bytes] | ProviderError:
         """The answer as it came, with its cost. Where the provider counted nothing we add no cost of it."""
-        answer = self.read_answer(body)
+        answer = self.same.read_answer(body)
         if isinstance(answer, ProviderError):
             return answer
         added = amendment(amend, answer.usage)
-        return answer, self.amend_answer(body, added, fingerprint=fingerprint, answer=answer)
+        return answer, self.same.amend_answer(body, added, fingerprint, answer)
 
     def refusal(self, status: int, body: bytes) -> ProviderError:
         """The provider's error answer."""

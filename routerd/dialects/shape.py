@@ -59,6 +59,10 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """"vertex", "bedrock" or "azure": the same dialect in that cloud's URL and body."""
     api_version: str | None = None
     """Azure's, where its deployments are called by their own path."""
+    kind: str | None = None
+    """What the model serves (`catalogue.schema.Kind`); None: unknown."""
+    known: bool = False
+    """The catalogue knows the provider, so that `quirks` says how its wire differs."""
     vendor: bool = False
     """It is the vendor whose dialect it is (api.anthropic.com), not a server that speaks likewise."""
 

@@ -1,30 +1,30 @@
-"""The chat door: from an HTTP request to an exchange, and from the exchange to the HTTP answer."""
+"""The paid doors: from an HTTP request to an exchange, and from the exchange to the HTTP answer."""
 
 from __future__ import annotations
 
-import math
+import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
 
 import msgspec
 
-from routerd.dialects import openai
-from routerd.errors import (
-    CoolingDown,
-    LedgerUnavailable,
-    RouterdError,
-    UnknownModel,
-)
-from routerd.routing import preferences
+from routerd.dialects.asked import Asked
+from routerd.dialects.doors import Door
+from routerd.dialects.shape import Request
+from routerd.errors import LedgerUnavailable, RouterdError, UnknownModel
+from routerd.routing import presets
 from routerd.routing.attempts import Attempts
-from routerd.routing.candidates import Candidate, Endpoint, expand, resolve
-from routerd.routing.health import arrange
+from routerd.routing.candidates import resolve
+from routerd.routing.question import Question, Route
+from routerd.routing.route import route
 from routerd.server import clock
 from routerd.server.client import SERVER, Client, Headers, Whole, refusal
-from routerd.server.destinations import Generation
-from routerd.server.discovery import Discovery
 from routerd.server.exchange import Exchange
-from routerd.server.services import Ask, Services
+from routerd.server.services import Ask, Present
+from routerd.spend.tokens import estimate
+from routerd.wire.lenient import decoded
 
 STREAM = [
     SERVER,
@@ -33,6 +33,14 @@ STREAM = [
     ("X-Accel-Buffering", "no"),
 ]
 """What every stream's head says, so that nothing between us and the client holds it back."""
+
+NEEDY = re.compile(
+    rb'"(?:tools|functions|response_format|verbosity|max_tokens|max_completion_tokens|service_tier|modalities|image_url'
+    rb'|input_audio|video_url|file|document|prompt_cache_key)"'
+)
+"""Members that make routing read the whole body. A text may hold these words too: then it is read in vain."""
+GLANCE = 16 * 1024
+"""Bytes of a body in which they are looked for; a longer one is not plain."""
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -46,84 +54,162 @@ class Caller(msgspec.Struct, frozen=True):
     """Headers that every answer to it gains."""
 
 
-async def chat(
-    client: Client, caller: Caller, *, generation: Generation, services: Services, discovery: Discovery
+async def serve(
+    client: Client, caller: Caller, present: Present, *, door: Door, way: Mapping[str, Any] | None = None
 ) -> Whole | None:
-    """Answer POST /chat/completions. Raises RouterdError for what is refused before any provider is asked."""
-    body = await client.take_body(generation.runtime.config.server.body_timeout)
+    """Answer a POST to a door. Raises RouterdError for what is refused before any provider is asked.
+
+    `way` is what the door's path says.
+    """
+    body = await client.take_body(present.generation.runtime.config.server.body_timeout)
     id_ = f"gen-{secrets.token_hex(12)}"
     try:
-        exchange = await _exchange(id_, client, body, caller, generation, services, discovery)
+        exchange = await _exchange(id_, client, body, caller, present, door=door, way=way or {})
     except RouterdError as error:
         error.generation_id = id_
         raise
     return await _serve(client, caller, exchange)
 
 
-async def _exchange(  # noqa: PLR0917  # what `chat` was given, passed on
+async def _exchange(
+    id_: str, client: Client, body: bytes, caller: Caller, present: Present, *, door: Door, way: Mapping[str, Any]
+) -> Exchange:
+    """Read the request and choose who may serve it."""
+    wall, arrived = clock.wall(), clock.precise()
+    services, config = present.services, present.generation.runtime.config
+    if services.unwritten and config.spend_log.on_error == "refuse" and not services.catch_up():
+        raise LedgerUnavailable("the spend log cannot be written, so nothing is sent that could not be recorded")
+    asked = _asked(id_, client, body, caller, present, door=door, way=way, wall=wall)
+    question = questioned(asked, client, caller, present)
+    found = await routed(question, present)
+    ask = Ask(
+        id=id_,
+        generation=present.generation,
+        asked=asked,
+        question=question,
+        route=found,
+        key=caller.key,
+        environment=caller.environment,
+        app=question.app,
+        session=question.session,
+        wall=wall,
+        arrived=arrived,
+        bytes_in=len(body),
+        hide_usage=not (asked.request.asked_usage or asked.openrouter),
+        fingerprint=caller.openrouter,
+        metadata=_wants_metadata(client),
+        keepalive_after=config.routing.keepalive_after,
+        preferences_dropped=found.preferences.dropped,
+    )
+    return Exchange(ask, Attempts(found.candidates, most=config.routing.max_attempts), services)
+
+
+def _asked(
     id_: str,
     client: Client,
     body: bytes,
     caller: Caller,
-    generation: Generation,
-    services: Services,
-    discovery: Discovery,
-) -> Exchange:
-    """Read the request and choose who may serve it."""
-    wall, arrived = clock.wall(), clock.precise()
-    config = generation.runtime.config
-    if services.unwritten and config.spend_log.on_error == "refuse" and not services.catch_up():
-        raise LedgerUnavailable("the spend log cannot be written, so nothing is sent that could not be recorded")
-    asked = openai.read(body)
-    entries = await _entries(asked, generation, discovery)
-    wanted = preferences.ANY
-    if asked.preferences is not None and not _all_openrouter(entries, generation):
-        wanted = preferences.read(msgspec.json.decode(asked.preferences))
-    candidates = expand(preferences.apply(entries, wanted), turn=services.turn)
-    services.turn += 1
-    ask = Ask(
-        id=id_,
-        generation=generation,
-        request=asked,
-        door="chat",
+    present: Present,
+    *,
+    door: Door,
+    way: Mapping[str, Any],
+    wall: float,
+) -> Asked:
+    """The request as its door reads it, with its preset under it."""
+    request = door.read(body, **way)
+    if presets.MARK in request.model or b'"preset"' in body:
+        message = decoded(body)
+        merged = presets.merged(message, present.generation.runtime.presets)
+        if merged is not message:
+            request = door.read(msgspec.json.encode(merged), **way)
+    return Asked(
+        door,
+        request,
+        id_=id_,
+        created=int(wall),
+        openrouter=caller.openrouter or request.openrouter,
+        betas=client.fields.get("anthropic-beta") or client.fields.get("x-anthropic-beta"),
+        way=way,
+    )
+
+
+def questioned(asked: Asked, client: Client, caller: Caller, present: Present) -> Question:
+    """What routing is asked about a request."""
+    request, fields = asked.request, client.fields
+    body = request.raw
+    plain = request.plain is not None and len(body) <= GLANCE and NEEDY.search(body) is None
+    cache_key = None if plain else _text(body, "prompt_cache_key")
+    return Question(
+        models=request.wanted,
+        preferences=_preferences(request, present),
+        needs=partial(asked.needs, estimate),
+        plain=plain,
+        size=len(body),
+        kind=asked.door.kind,
         key=caller.key,
         environment=caller.environment,
-        app=client.fields.get("x-openrouter-title") or client.fields.get("x-title"),
-        wall=wall,
-        arrived=arrived,
-        bytes_in=len(body),
-        hide_usage=not (asked.asked_usage or asked.openrouter or caller.openrouter),
-        fingerprint=caller.openrouter,
-        keepalive_after=config.routing.keepalive_after,
-        preferences_dropped=wanted.dropped,
+        app=fields.get("x-openrouter-title") or fields.get("x-title"),
+        door=asked.door.name,
+        session=request.session_id or fields.get("x-session-id"),
+        cache_key=cache_key,
+        utc_offset=clock.utc_offset(),
     )
-    return Exchange(ask, Attempts(_well(candidates, services), most=config.routing.max_attempts), services)
 
 
-def _all_openrouter(entries: Sequence[Sequence[Endpoint]], generation: Generation) -> bool:
-    """Whether OpenRouter will serve, whoever of it: then the preferences are OpenRouter's to honour, word for word."""
-    places = {endpoint.provider for entry in entries for endpoint in entry}
-    return all(generation.destinations[place].openrouter for place in places)
+def _text(body: bytes, member: str) -> str | None:
+    """The text of a member, where the body has it at all."""
+    if b'"%b"' % member.encode() not in body:
+        return None
+    message = decoded(body)
+    value = message.get(member) if isinstance(message, dict) else None
+    return value if isinstance(value, str) and value else None
 
 
-async def _entries(asked: openai.Request, generation: Generation, discovery: Discovery) -> list[tuple[Endpoint, ...]]:
-    """The endpoints of `model` and of each of the request's own `models`, in order."""
-    book = generation.runtime.names
+def _preferences(request: Request, present: Present) -> Any:  # noqa: ANN401  # decoded JSON
+    """The request's preferences. Where OpenRouter alone can serve, they are its own to honour, word for word."""
+    if request.preferences is None:
+        return None
+    destinations = present.generation.destinations
+    if any(destination.openrouter for destination in destinations.values()):
+        try:
+            book, lists = present.generation.runtime.names, present.discovery.lists
+            places = {place.provider for name in request.wanted for place in resolve(name, book, lists)}
+        except UnknownModel:
+            places = set()
+        if places and all(destinations[place].openrouter for place in places):
+            return None
+    return msgspec.json.decode(request.preferences)
+
+
+async def routed(question: Question, present: Present) -> Route:
+    """Who is asked, in which order; a name that nobody knows may be one that a provider has yet to list."""
     try:
-        return [resolve(name, book, discovery.lists) for name in asked.wanted]
+        return _route(question, present)
     except UnknownModel:
-        if not await discovery.first():
+        if not await present.discovery.first():
             raise
-        return [resolve(name, book, discovery.lists) for name in asked.wanted]
+        return _route(question, present)
 
 
-def _well(candidates: list[Candidate], services: Services) -> list[Candidate]:
-    order, wait = arrange(candidates, services.health, services.loop.time())
-    if not order:
-        seconds = max(1, math.ceil(wait or 0))
-        names = ", ".join(dict.fromkeys(candidate.endpoint.provider for candidate in candidates))
-        raise CoolingDown(f"{names} asked to be left alone for another {seconds} s", retry_after=seconds)
-    return order
+def _route(question: Question, present: Present) -> Route:
+    services, runtime = present.services, present.generation.runtime
+    return route(
+        question,
+        runtime.names,
+        health=services.health,
+        lists=present.discovery.lists,
+        now=services.loop.time(),
+        wall=clock.wall(),
+        draw=services.draw,
+        policy=runtime.policy,
+        sticky=services.sticky,
+    )
+
+
+def _wants_metadata(client: Client) -> bool:
+    """Both names that OpenRouter's documentation has for the header."""
+    names = ("x-openrouter-metadata", "x-openrouter-experimental-metadata")
+    return any((client.fields.get(name) or "").lower() == "enabled" for name in names)
 
 
 async def _serve(client: Client, caller: Caller, exchange: Exchange) -> Whole | None:
@@ -134,12 +220,14 @@ async def _serve(client: Client, caller: Caller, exchange: Exchange) -> Whole | 
         exchange.start()
         answer = await exchange.opened
         if isinstance(answer, Whole):
-            kind = exchange.head.content_type.decode("latin-1") or "application/json"
+            kind = "application/json"
+            if exchange.leg.passage.straight:
+                kind = exchange.leg.head.content_type.decode("latin-1") or kind
             return msgspec.structs.replace(answer, headers=[*answer.headers, SERVER, ("Content-Type", kind)])
         await _stream(client, exchange, [*answer.headers, *STREAM, *caller.extra])
     except RouterdError as error:
         error.generation_id = exchange.ask.id
-        return refusal(error)
+        return refusal(error, exchange.ask.asked.door.error)
     finally:
         exchange.client_gone()
         services.left(exchange)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from routerd.catalogue.schema import ModelFacts, Override, Price, ProviderFacts, Reasoning
-from routerd.routing.candidates import Endpoint
+from routerd.routing.candidates import TEXT, Endpoint
 from routerd.spend.pricing import format_usd
 
 UNKNOWN_PRICE = {"prompt": "-1", "completion": "-1"}
@@ -192,8 +192,8 @@ def _parameters(endpoints: Sequence[Endpoint]) -> list[str]:
 
 
 def _architecture(place: Endpoint | None, author: str) -> dict[str, Any]:
-    into = sorted(place.input_modalities, key=_text_first) if place is not None else ["text"]
-    out = sorted(place.output_modalities, key=_text_first) if place is not None else ["text"]
+    into = sorted((place and place.input_modalities) or TEXT, key=_text_first)
+    out = sorted((place and place.output_modalities) or TEXT, key=_text_first)
     return {
         "modality": f"{'+'.join(into)}->{'+'.join(out)}",
         "input_modalities": into,

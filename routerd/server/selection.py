@@ -10,7 +10,7 @@ import msgspec
 
 from routerd.catalogue.schema import ModelFacts
 from routerd.errors import InvalidRequest
-from routerd.routing.candidates import Endpoint
+from routerd.routing.candidates import TEXT, Endpoint
 from routerd.spend.pricing import PER_MILLION
 
 MOST = 1000
@@ -51,11 +51,11 @@ def _test(name: str, value: str, *, now: float) -> Test | None:  # noqa: C901  #
         case "supported_parameters":
             return lambda entry: any(words <= set(place.supported_parameters or ()) for place in entry.endpoints)
         case "input_modalities":
-            return lambda entry: any(words <= place.input_modalities for place in entry.endpoints)
+            return lambda entry: any(words <= (place.input_modalities or TEXT) for place in entry.endpoints)
         case "output_modalities":
             if "all" in words:
                 return None
-            return lambda entry: not entry.endpoints or any(words & place.output_modalities for place in entry.endpoints)
+            return lambda entry: not entry.endpoints or any(words & (place.output_modalities or TEXT) for place in entry.endpoints)
         case "model_authors":
             return lambda entry: entry.name.partition("/")[0].lower() in words
         case "arch":
