@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from routerd.dialects.bedrock_error import in_band_error
+from routerd.dialects.loose import count, record, records, text
 from routerd.dialects.openai_answer import ProviderAnswerInvalid
 from routerd.dialects.openai_error import ProviderError
 from routerd.dialects.shape import Json
@@ -30,14 +31,18 @@ _FINISH = {
     "malformed_model_output": "error",
     "malformed_tool_use": "error",
 }
-_ABSURD = 10**12
-_NOTHING: Mapping[str, Any] = {}
+_PLACES = {
+    "documentChar": ("char_location", "start_char_index", "end_char_index"),
+    "documentPage": ("page_location", "start_page_number", "end_page_number"),
+    "documentChunk": ("content_block_location", "start_block_index", "end_block_index"),
+}
+"""Where in a document a citation is from, in Anthropic's words, which are those of an annotation too."""
 
 
 def decode(body: bytes) -> Json | ProviderError:
     """A whole answer as a neutral completion, or the error that a 200 held. Raises ProviderAnswerInvalid."""
     said = decoded(body)
-    blocks = members(members(members(said).get("output")).get("message")).get("content")
+    blocks = record(record(record(said).get("output")).get("message")).get("content")
     if not isinstance(said, dict) or not isinstance(blocks, list):
         error = in_band_error(body)
         if error is None:
@@ -46,16 +51,6 @@ def decode(body: bytes) -> Json | ProviderError:
     choice: Json = {"index": 0, "message": _message(blocks), **finish(said.get("stopReason"))}
     completion: Json = {"object": "chat.completion", "choices": [choice]}
     return completion | counted(said)
-
-
-def members(value: object) -> Mapping[str, Any]:
-    """The value if it is an object, else one without members."""
-    return value if isinstance(value, dict) else _NOTHING
-
-
-def text(value: object) -> str:
-    """The value if it is text, else none."""
-    return value if isinstance(value, str) else ""
 
 
 def finish(stop: object) -> Json:
@@ -72,12 +67,10 @@ def counted(said: Mapping[str, Any]) -> Json:
     found: Json = {}
     usage = said.get("usage")
     if isinstance(usage, dict):
-        read, written = _count(usage.get("cacheReadInputTokens")), _count(usage.get("cacheWriteInputTokens"))
-        prompt, completion = _count(usage.get("inputTokens")) + read + written, _count(usage.get("outputTokens"))
+        read, written = count(usage.get("cacheReadInputTokens")), count(usage.get("cacheWriteInputTokens"))
+        prompt, completion = count(usage.get("inputTokens")) + read + written, count(usage.get("outputTokens"))
         hour = sum(
-            _count(part.get("inputTokens"))
-            for part in map(members, _list(usage.get("cacheDetails")))
-            if part.get("ttl") == "1h"
+            count(part.get("inputTokens")) for part in records(usage.get("cacheDetails")) if part.get("ttl") == "1h"
         )
         details = {"cached_tokens": read, "cache_write_tokens": written}
         if hour:
@@ -88,7 +81,7 @@ def counted(said: Mapping[str, Any]) -> Json:
             "total_tokens": prompt + completion,
             "prompt_tokens_details": details,
         }
-    if tier := text(members(said.get("serviceTier")).get("type")):
+    if tier := text(record(said.get("serviceTier")).get("type")):
         found["service_tier"] = tier
     return found
 
@@ -105,32 +98,26 @@ def reasoning_detail(block: Mapping[str, Any], index: int) -> Json | None:
     return detail if len(detail) > 2 else None
 
 
-def annotation(citation: object, *, start: int, end: int) -> Json:
+def annotation(said: Mapping[str, Any], *, start: int, end: int) -> Json:
     """One citation of the text between two offsets: of a page of the web, or of a document in the request."""
-    said = members(citation)
-    location = members(said.get("location"))
-    web = members(location.get("web"))
+    location = record(said.get("location"))
+    web = record(location.get("web"))
     title = text(said.get("title"))
-    quoted = "".join(text(members(part).get("text")) for part in _list(said.get("sourceContent")))
-    where: Json = {"start_index": start, "end_index": end} | ({"content": quoted} if quoted else {})
-    url = text(web.get("url")) or text(said.get("source"))
-    if url:
-        return {
-            "type": "url_citation",
-            "url_citation": {"url": url, "title": title or text(web.get("domain")) or url, **where},
-        }
-    kind, place = next(((kind, members(place)) for kind, place in location.items()), ("", _NOTHING))
-    cited: Json = {"filename": title, **where}
-    index = place.get("documentIndex", place.get("searchResultIndex"))
-    if isinstance(index, int):
-        cited["index"] = index
-        cited["location"] = {"type": kind, "start": place.get("start"), "end": place.get("end")}
-    return {"type": "file_citation", "file_citation": cited}
+    quote = "".join(text(part.get("text")) for part in records(said.get("sourceContent")))
+    if url := text(web.get("url")) or text(said.get("source")):
+        cited: Json = {"url": url, "title": title or text(web.get("domain")), "start_index": start, "end_index": end}
+        return {"type": "url_citation", "url_citation": {**cited, "content": quote} if quote else cited}
+    document: Json = {"file_id": title, "quote": quote, "document_title": title, "cited_text": quote}
+    for kind, (name, first, last) in _PLACES.items():
+        if place := record(location.get(kind)):
+            document |= {"type": name, "document_index": place.get("documentIndex")}
+            document |= {first: place.get("start"), last: place.get("end")}
+    return {"type": "file_annotation", "file_annotation": document}
 
 
 def image(block: Mapping[str, Any], *, form: str = "") -> Json | None:
     """A generated image as a data URL."""
-    data = text(members(block.get("source")).get("bytes"))
+    data = text(record(block.get("source")).get("bytes"))
     form = text(block.get("format")) or form
     if not data:
         return None
@@ -148,17 +135,17 @@ def _message(blocks: list[Any]) -> Json:
     annotations: list[Json] = []
     calls: list[Json] = []
     images: list[Json] = []
-    for block in map(members, blocks):
+    for block in records(blocks):
         written += text(block.get("text"))
-        cited = members(block.get("citationsContent"))
+        cited = record(block.get("citationsContent"))
         start = len(written)
-        written += "".join(text(members(part).get("text")) for part in _list(cited.get("content")))
+        written += "".join(text(part.get("text")) for part in records(cited.get("content")))
         annotations += (
-            annotation(citation, start=start, end=len(written)) for citation in _list(cited.get("citations"))
+            annotation(citation, start=start, end=len(written)) for citation in records(cited.get("citations"))
         )
-        if (use := members(block.get("toolUse"))) and is_clients(use):
+        if (use := record(block.get("toolUse"))) and is_clients(use):
             calls.append(_call(use))
-        if drawn := image(members(block.get("image"))):
+        if drawn := image(record(block.get("image"))):
             images.append(drawn)
     message: Json = {"role": "assistant", "content": written or None}
     details = list(_details(blocks))
@@ -177,9 +164,9 @@ def _message(blocks: list[Any]) -> Json:
 
 def _details(blocks: list[Any]) -> Iterator[Json]:
     index = 0
-    for block in map(members, blocks):
-        reasoning = members(block.get("reasoningContent"))
-        if detail := reasoning_detail({**reasoning, **members(reasoning.get("reasoningText"))}, index):
+    for block in records(blocks):
+        reasoning = record(block.get("reasoningContent"))
+        if detail := reasoning_detail({**reasoning, **record(reasoning.get("reasoningText"))}, index):
             index += 1
             yield detail
 
@@ -188,12 +175,3 @@ def _call(use: Mapping[str, Any]) -> Json:
     arguments = msgspec.json.encode(use.get("input") or {}).decode()
     function = {"name": text(use.get("name")), "arguments": arguments}
     return {"id": text(use.get("toolUseId")), "type": "function", "function": function}
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _count(value: object) -> int:
-    """A number of tokens; 0 for whatever cannot be one."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _ABSURD else 0

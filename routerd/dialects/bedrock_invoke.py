@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import base64
 
-from routerd.dialects.bedrock_answer import members, text
 from routerd.dialects.bedrock_error import broken, frame_error
+from routerd.dialects.loose import record, text
 from routerd.dialects.openai_error import ProviderError
 from routerd.dialects.shape import Decoder, Json
 from routerd.wire.eventstream import Frame, Frames, ProtocolError
@@ -60,8 +60,8 @@ class Unwrapping:
 def _event(payload: bytes) -> bytes:
     """The event in a frame as Anthropic's own servers send it."""
     try:
-        data = base64.b64decode(text(members(decoded(payload)).get("bytes")))
+        data = base64.b64decode(text(record(decoded(payload)).get("bytes")))
     except ValueError:
         return b""
-    name = text(members(decoded(data)).get("type"))
+    name = text(record(decoded(data)).get("type"))
     return b"event: %b\ndata: %b\n\n" % (name.encode(), data.replace(b"\n", b" ")) if name.isidentifier() else b""

@@ -11,8 +11,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from routerd.dialects.bedrock_answer import CLAUDE, members, text
+from routerd.dialects.bedrock_answer import CLAUDE
 from routerd.dialects.bedrock_parts import Parts, described
+from routerd.dialects.loose import record, records, text
 from routerd.dialects.shape import Json
 from routerd.errors import InvalidRequest
 from routerd.wire.lenient import decoded
@@ -81,9 +82,8 @@ def _assistant(message: Json, parts: Parts, where: str, *, signed: bool) -> Iter
         yield from _reasoning(message.get("reasoning_details"))
     said = parts.blocks(message.get("content"), f"{where}.content")
     yield from said or parts.blocks(message.get("refusal"), f"{where}.refusal")
-    calls = message.get("tool_calls")
-    for call in map(members, calls if isinstance(calls, list) else ()):
-        function = members(call.get("function"))
+    for call in records(message.get("tool_calls")):
+        function = record(call.get("function"))
         use = {"toolUseId": _id(call.get("id")), "name": text(function.get("name"))}
         yield {"toolUse": {**use, "input": _input(function.get("arguments"))}}
 
@@ -91,7 +91,7 @@ def _assistant(message: Json, parts: Parts, where: str, *, signed: bool) -> Iter
 def _reasoning(details: object) -> Iterator[Json]:
     """What Claude thought, whole or in the fragments of a stream; it takes back only what it has signed."""
     thought = ""
-    for detail in map(members, details if isinstance(details, list) else ()):
+    for detail in records(details):
         if detail.get("format") not in (CLAUDE, "unknown", None):
             continue
         if detail.get("type") == "reasoning.text":

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from routerd.dialects.bedrock_answer import members, text
+from routerd.dialects.loose import record, text
 from routerd.dialects.shape import Json
 from routerd.errors import InvalidRequest
 
@@ -91,7 +91,7 @@ class Parts:
         if not (self._caches_tools if tool else self._caches):
             self.unmarked = True
             return
-        hour = members(mark).get("ttl") == "1h"
+        hour = record(mark).get("ttl") == "1h"
         yield {"cachePoint": {"type": "default", "ttl": "1h"} if hour else {"type": "default"}}
 
     def _part(self, part: object, where: str) -> Iterator[Json]:
@@ -112,12 +112,12 @@ class Parts:
                 return {"text": said} if said.strip() else None
             case "image_url" | "video_url" | "input_video":
                 held = part.get(kind)
-                url = held if isinstance(held, str) else text(members(held).get("url"))
+                url = held if isinstance(held, str) else text(record(held).get("url"))
                 return self._media(url, f"{where}.{kind}", name="")
             case "input_audio":
-                return self._audio(members(part.get("input_audio")), f"{where}.input_audio")
+                return self._audio(record(part.get("input_audio")), f"{where}.input_audio")
             case "file":
-                return self._file(members(part.get("file")), f"{where}.file")
+                return self._file(record(part.get("file")), f"{where}.file")
         raise InvalidRequest(f"`{where}.type`: Bedrock has no block for {kind!r}")
 
     def _audio(self, audio: Mapping[str, Any], where: str) -> Json:

@@ -1,7 +1,7 @@
 """How a model on Bedrock is told to reason: each vendor's own fields, which Converse hands on without reading them.
 
-Claude: https://docs.aws.amazon.com/bedrock/latest/userguide/claude-messages-extended-thinking.html and
-claude-messages-adaptive-thinking.html; Nova: https://docs.aws.amazon.com/nova/latest/nova2-userguide/extended-thinking.html
+Claude is told as by Anthropic's own API (https://docs.aws.amazon.com/bedrock/latest/userguide/claude-messages-extended-thinking.html),
+Nova in its own words (https://docs.aws.amazon.com/nova/latest/nova2-userguide/extended-thinking.html).
 """
 
 from __future__ import annotations
@@ -13,29 +13,28 @@ from typing import Any
 import msgspec
 
 from routerd.catalogue.schema import Reasoning
-from routerd.dialects.bedrock_answer import members, text
-from routerd.dialects.shape import Json
+from routerd.dialects import anthropic_thinking
+from routerd.dialects.loose import count, record, text
+from routerd.dialects.shape import Json, Target
 
-EFFORTS = ("minimal", "low", "medium", "high", "xhigh", "max")
-"""Weakest first."""
-
-_SHARE = {"minimal": 0.1, "low": 0.2, "medium": 0.5, "high": 0.8, "xhigh": 0.95, "max": 0.95}
-"""The part of the answer's tokens that an effort may think: https://openrouter.ai/docs/use-cases/reasoning-tokens."""
-_LEAST, _MOST = 1024, 128_000
-"""Bounds of Claude's budget where the catalogue knows none."""
-_ROOM = 16_384
-"""Tokens of an answer whose limit nobody knows, for the share of an effort."""
+_EFFORTS = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"}
+"""The three that Nova and the open models of OpenAI know, for all that a client may ask for."""
+_BOUNDS = ("temperature", "top_p", "max_tokens", "max_completion_tokens")
 _ADAPTIVE = re.compile(r"claude-[a-z]+-(?:4-[6-9]|[5-9])(?![0-9])|claude-mythos")
 """Models that decide for themselves how much to think (4.6 and later), where the catalogue does not say."""
-_NOVA = {"minimal": "low", "xhigh": "high", "max": "high"}
 
 
-class Wish(msgspec.Struct, frozen=True):
+class _Wish(msgspec.Struct, frozen=True):
     """What a request says of reasoning. `on` is None where it says nothing."""
 
     on: bool | None = None
     effort: str | None = None
-    budget: int | None = None
+    bounded: bool = False
+
+    @property
+    def dropped(self) -> tuple[str, ...]:
+        """What has no word where there is no budget of tokens."""
+        return ("reasoning.max_tokens",) * self.bounded
 
 
 class Steering(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,82 +44,75 @@ class Steering(msgspec.Struct, frozen=True, kw_only=True):
     """Of `additionalModelRequestFields`."""
     effort: str | None = None
     """Of `outputConfig`."""
+    max_tokens: int = 0
+    """What Claude's budget is a part of."""
     thinks: bool = False
     """Claude thinks, which binds other parameters."""
     dropped: tuple[str, ...] = ()
 
 
-def wish(chat: Json) -> Wish:
-    """OpenRouter's `reasoning`, or OpenAI's `reasoning_effort`."""
-    said = members(chat.get("reasoning"))
-    effort = text(said.get("effort")) or text(chat.get("reasoning_effort")) or None
-    budget = said.get("max_tokens")
-    budget = budget if isinstance(budget, int) and not isinstance(budget, bool) and budget > 0 else None
-    if effort == "none" or said.get("enabled") is False:
-        return Wish(on=False)
-    if effort is None and budget is None and said.get("enabled") is not True:
-        return Wish()
-    return Wish(on=True, effort=effort if effort in EFFORTS else None, budget=budget)
+def steered(chat: Json, target: Target, vendor: str, *, blocked: bool) -> Steering:
+    """How the request's wish is said to a model. `blocked`: Claude cannot think here.
 
-
-def claude(wanted: Wish, model: str, known: Reasoning | None, *, limit: int | None) -> Steering:
-    """Claude's `thinking`. `limit` is the longest answer, thinking included."""
+    It cannot where it has to call a tool, nor where it goes on with calls that it did not think about.
+    """
+    if vendor == "anthropic":
+        return _claude(chat, target, blocked=blocked)
+    wanted, supported = _wish(chat), target.supported_parameters
     if wanted.on is None:
         return Steering()
-    if not wanted.on:
-        if known is None or not known.default_enabled:
-            return Steering()
-        return (
-            Steering(dropped=("reasoning",)) if known.mandatory else Steering(fields={"thinking": {"type": "disabled"}})
-        )
-    adaptive = known.adaptive if known is not None else _ADAPTIVE.search(model) is not None
-    bounds = known.budget if known is not None else None
-    if adaptive and (wanted.budget is None or bounds is None):
-        fields = {"thinking": {"type": "adaptive"}}
-        effort = _nearest(wanted.effort, known.efforts if known is not None else EFFORTS[1:])
-        return Steering(
-            fields=fields, effort=effort, thinks=True, dropped=("reasoning.max_tokens",) * bool(wanted.budget)
-        )
-    least, most = bounds or (_LEAST, _MOST)
-    budget = wanted.budget or int((limit or _ROOM) * _SHARE[wanted.effort or "medium"])
-    budget = max(least, min(budget, most))
-    if limit is not None and budget >= limit:
-        budget = limit - 1  # what it thinks is a part of the answer
-    if budget < least:
-        return Steering(dropped=("reasoning",))
-    return Steering(fields={"thinking": {"type": "enabled", "budget_tokens": budget}}, thinks=True)
+    if supported is not None and "reasoning" not in supported:
+        return Steering(dropped=("reasoning",) * wanted.on)
+    if vendor == "amazon" and "nova-2" in target.model:
+        return _nova(wanted, bounded=any(chat.get(name) is not None for name in _BOUNDS))
+    if vendor == "openai":
+        return _openai(wanted)
+    return Steering(dropped=("reasoning",))  # no other vendor's models are steered through Converse
 
 
-def nova(wanted: Wish, *, bounded: bool) -> Steering:
-    """Nova 2's `reasoningConfig`. It takes no high effort beside bounds of the answer's length or of its sampling."""
+def longest(chat: Json) -> int:
+    """The longest answer that the client wants, 0 where it does not say."""
+    return count(chat.get("max_completion_tokens")) or count(chat.get("max_tokens"))
+
+
+def _wish(chat: Json) -> _Wish:
+    """OpenRouter's `reasoning`, or OpenAI's `reasoning_effort`."""
+    said = record(chat.get("reasoning"))
+    effort = text(said.get("effort")) or text(chat.get("reasoning_effort"))
+    bounded = count(said.get("max_tokens")) > 0
+    if effort == "none" or said.get("enabled") is False:
+        return _Wish(on=False)
+    if not effort and not bounded and said.get("enabled") is not True:
+        return _Wish()
+    return _Wish(on=True, effort=_EFFORTS.get(effort), bounded=bounded)
+
+
+def _claude(chat: Json, target: Target, *, blocked: bool) -> Steering:
+    if target.reasoning is None and _ADAPTIVE.search(target.model):
+        target = msgspec.structs.replace(target, reasoning=Reasoning(adaptive=True, default_enabled=False))
+    plan = anthropic_thinking.plan(chat, target, blocked=blocked)
+    return Steering(
+        fields={"thinking": plan.thinking} if plan.thinking else {},
+        effort=plan.effort,
+        max_tokens=plan.max_tokens if "budget_tokens" in record(plan.thinking) else 0,
+        thinks=plan.thinks,
+        dropped=plan.dropped,
+    )
+
+
+def _nova(wanted: _Wish, *, bounded: bool) -> Steering:
+    """Nova 2 takes no high effort beside bounds of the answer's length or of its sampling."""
     if not wanted.on:
         return Steering()
-    effort = _NOVA.get(wanted.effort or "medium", wanted.effort or "medium")
-    dropped = ("reasoning.max_tokens",) * (wanted.budget is not None)
+    effort, dropped = wanted.effort or "medium", wanted.dropped
     if effort == "high" and bounded:
         effort, dropped = "medium", (*dropped, "reasoning.effort")
     return Steering(fields={"reasoningConfig": {"type": "enabled", "maxReasoningEffort": effort}}, dropped=dropped)
 
 
-def openai(wanted: Wish) -> Steering:
-    """The open models of OpenAI always reason, with an effort of low, medium or high."""
-    if wanted.on is False:
+def _openai(wanted: _Wish) -> Steering:
+    """The open models of OpenAI always reason."""
+    if not wanted.on:
         return Steering(dropped=("reasoning",))
-    dropped = ("reasoning.max_tokens",) * (wanted.budget is not None)
-    if wanted.effort is None:
-        return Steering(dropped=dropped)
-    effort = _nearest(wanted.effort, ("low", "medium", "high"))
-    return Steering(fields={"reasoning_effort": effort}, dropped=dropped)
-
-
-def other(wanted: Wish) -> Steering:
-    """No other vendor's models are steered through Converse."""
-    return Steering(dropped=("reasoning",)) if wanted.on is not None else Steering()
-
-
-def _nearest(effort: str | None, known: tuple[str, ...]) -> str | None:
-    """The effort, or the one nearest to it that the model knows."""
-    words = [word for word in known if word in EFFORTS]
-    if effort is None or not words:
-        return effort
-    return min(words, key=lambda word: abs(EFFORTS.index(word) - EFFORTS.index(effort)))
+    fields = {"reasoning_effort": wanted.effort} if wanted.effort else {}
+    return Steering(fields=fields, dropped=wanted.dropped)

@@ -10,12 +10,11 @@ from urllib.parse import quote
 
 import msgspec
 
-from routerd.dialects import bedrock_reasoning
-from routerd.dialects.bedrock_answer import members, text
 from routerd.dialects.bedrock_messages import conversation, thoughtless, uses_tools
 from routerd.dialects.bedrock_parts import Parts
-from routerd.dialects.bedrock_reasoning import Steering
+from routerd.dialects.bedrock_reasoning import Steering, longest, steered
 from routerd.dialects.bedrock_tools import tool_config
+from routerd.dialects.loose import record, text
 from routerd.dialects.shape import Encoded, Json, Target
 
 _REGIONS = frozenset({"us", "us-gov", "eu", "apac", "jp", "au", "ca", "sa", "global"})
@@ -62,13 +61,14 @@ def encode(chat: Json, target: Target) -> Encoded:
     system, turns = conversation(chat.get("messages"), draft.parts, signed=draft.vendor in ("anthropic", ""))
     turns[-1]["content"] += draft.parts.mark(chat)
     tools = tool_config(chat, target, parts=draft.parts, used=uses_tools(turns), dropped=draft.dropped)
-    forced = "auto" not in tools.get("toolChoice", {"auto": {}})
-    steering = draft.steering(turns, forced=forced)
+    free = "auto" in tools.get("toolChoice", {"auto": {}})
+    steering = steered(chat, target, draft.vendor, blocked=not free or thoughtless(turns))
+    draft.dropped += steering.dropped
     body: Json = {"messages": turns}
     for name, value in (
         ("system", system),
         ("toolConfig", tools),
-        ("inferenceConfig", draft.sampling(thinks=steering.thinks)),
+        ("inferenceConfig", draft.sampling(steering)),
         ("additionalModelRequestFields", draft.fields(steering)),
         ("outputConfig", draft.output(steering)),
         ("serviceTier", draft.tier()),
@@ -116,16 +116,17 @@ class _Draft:
             dropped.append("parallel_tool_calls")
         if chat.get("modalities") not in (None, ["text"]):
             dropped.append("modalities")
-        if members(chat.get("reasoning")).get("exclude"):
+        if record(chat.get("reasoning")).get("exclude"):
             dropped.append("reasoning.exclude")
         if self.parts.unmarked:
             dropped.append("cache_control")
         return tuple(dict.fromkeys(dropped))
 
-    def sampling(self, *, thinks: bool) -> Json:
+    def sampling(self, steering: Steering) -> Json:
         """`inferenceConfig`. A temperature over Bedrock's bound of 1 is sent as 1, and reported."""
         found: Json = {}
-        if (limit := self._limit()) is not None:
+        thinks = steering.thinks
+        if limit := steering.max_tokens or longest(self._chat):
             found["maxTokens"] = limit
         if (temperature := self._number("temperature")) is not None:
             if temperature > 1:
@@ -147,29 +148,6 @@ class _Draft:
             found["stopSequences"] = sequences
         return found
 
-    def steering(self, turns: list[Json], *, forced: bool) -> Steering:
-        """How the model is told to reason."""
-        wanted, supported = bedrock_reasoning.wish(self._chat), self._target.supported_parameters
-        if supported is not None and "reasoning" not in supported:
-            wanted, self.dropped = bedrock_reasoning.Wish(), self.dropped + ["reasoning"] * bool(wanted.on)
-        model, known = self._target.model, self._target.reasoning
-        match self.vendor:
-            case "anthropic":
-                limit = self._limit() or self._target.max_completion_tokens
-                steering = bedrock_reasoning.claude(wanted, model, known, limit=limit)
-                budgeted = "budget_tokens" in members(steering.fields.get("thinking"))
-                if steering.thinks and (forced or (budgeted and thoughtless(turns))):
-                    steering = Steering(dropped=("reasoning",))
-            case "amazon" if "nova-2" in model:
-                bounded = any(self._chat.get(name) is not None for name in ("temperature", "top_p"))
-                steering = bedrock_reasoning.nova(wanted, bounded=bounded or self._limit() is not None)
-            case "openai":
-                steering = bedrock_reasoning.openai(wanted)
-            case _:
-                steering = bedrock_reasoning.other(wanted)
-        self.dropped += steering.dropped
-        return steering
-
     def fields(self, steering: Steering) -> Json:
         """`additionalModelRequestFields`: what Converse has no word for and the model has."""
         fields: Json = dict(steering.fields)
@@ -182,13 +160,13 @@ class _Draft:
             fields["k" if self.vendor == "cohere" else "top_k"] = kept
         if betas := self._chat.get("anthropic_beta"):
             fields["anthropic_beta"] = betas
-        return {**fields, **members(self._chat.get("additionalModelRequestFields"))}
+        return {**fields, **record(self._chat.get("additionalModelRequestFields"))}
 
     def output(self, steering: Steering) -> Json:
         """`outputConfig`: the schema that the answer has to follow, and the effort."""
         found: Json = {"effort": steering.effort} if steering.effort else {}
-        form = members(self._chat.get("response_format"))
-        schema = members(form.get("json_schema"))
+        form = record(self._chat.get("response_format"))
+        schema = record(form.get("json_schema"))
         if schema and self._structured():
             definition = {"schema": msgspec.json.encode(schema.get("schema") or {"type": "object"}).decode()}
             definition |= {name: said for name in ("name", "description") if (said := text(schema.get(name)))}
@@ -213,10 +191,6 @@ class _Draft:
         if supported is not None:
             return "structured_outputs" in supported
         return self.vendor not in _UNSTRUCTURED and not _BEFORE_4_5.search(self._target.model)
-
-    def _limit(self) -> int | None:
-        limit = self._chat.get("max_completion_tokens") or self._chat.get("max_tokens")
-        return limit if isinstance(limit, int) and not isinstance(limit, bool) and limit > 0 else None
 
     def _number(self, name: str) -> float | None:
         """A number of the request's; None where there is none, or the model is known not to take it."""

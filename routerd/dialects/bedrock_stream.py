@@ -8,17 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from routerd.dialects.bedrock_answer import (
-    annotation,
-    counted,
-    finish,
-    image,
-    is_clients,
-    members,
-    reasoning_detail,
-    text,
-)
+from routerd.dialects.bedrock_answer import annotation, counted, finish, image, is_clients, reasoning_detail
 from routerd.dialects.bedrock_error import broken, frame_error
+from routerd.dialects.loose import record, text
 from routerd.dialects.openai_error import ProviderError
 from routerd.dialects.shape import Json
 from routerd.wire.eventstream import Frame, Frames, ProtocolError
@@ -67,9 +59,9 @@ class StreamDecoder:
         """The chunk of one event, None where it has nothing to say."""
         match name:
             case "contentBlockDelta":
-                return self._block_delta(_block(payload), members(payload.get("delta")))
+                return self._block_delta(_block(payload), record(payload.get("delta")))
             case "contentBlockStart":
-                return self._block_start(_block(payload), members(payload.get("start")))
+                return self._block_start(_block(payload), record(payload.get("start")))
             case "contentBlockStop":
                 return self._block_stop(_block(payload))
             case "messageStart":
@@ -88,15 +80,15 @@ class StreamDecoder:
             self.error = frame_error(headers, payload)
             if self.error is not None:
                 break
-            if chunk := self.event(text(headers.get(":event-type")), members(decoded(payload))):
+            if chunk := self.event(text(headers.get(":event-type")), record(decoded(payload))):
                 chunks.append(chunk)
         return chunks
 
     def _block_start(self, block: int, start: Mapping[str, Any]) -> Json | None:
         self._starts[block] = self._length
-        if form := text(members(start.get("image")).get("format")):
+        if form := text(record(start.get("image")).get("format")):
             self._forms[block] = form
-        use = members(start.get("toolUse"))
+        use = record(start.get("toolUse"))
         if not use or not is_clients(use):
             return None
         index = self._calls.setdefault(block, len(self._calls))
@@ -109,14 +101,14 @@ class StreamDecoder:
             self._starts.setdefault(block, self._length)
             self._length += len(written)
             return _delta({"content": written})
-        if use := members(delta.get("toolUse")):
+        if use := record(delta.get("toolUse")):
             return self._arguments(block, text(use.get("input")))
-        if thought := members(delta.get("reasoningContent")):
+        if thought := record(delta.get("reasoningContent")):
             return self._thought(block, thought)
-        if "citation" in delta:
+        if citation := record(delta.get("citation")):
             start = self._starts.setdefault(block, self._length)
-            return _delta({"annotations": [annotation(delta["citation"], start=start, end=self._length)]})
-        if drawn := image(members(delta.get("image")), form=self._forms.get(block, "")):
+            return _delta({"annotations": [annotation(citation, start=start, end=self._length)]})
+        if drawn := image(record(delta.get("image")), form=self._forms.get(block, "")):
             return _delta({"images": [drawn]})
         return None
 

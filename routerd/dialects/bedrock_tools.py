@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from routerd.dialects.bedrock_answer import members, text
 from routerd.dialects.bedrock_parts import Parts
+from routerd.dialects.loose import record, records, text
 from routerd.dialects.shape import Json, Target
 
 _CHOICES: Mapping[object, Json] = {"auto": {"auto": {}}, "required": {"any": {}}, "any": {"any": {}}}
@@ -26,7 +26,7 @@ def tool_config(chat: Json, target: Target, *, parts: Parts, used: Sequence[str]
         return {}
     allowed, choice = _allowed(choice)
     tools: list[Json] = []
-    for tool in _objects(chat.get("tools")):
+    for tool in records(chat.get("tools")):
         tools += _tool(tool, target, parts=parts, allowed=allowed, dropped=dropped)
     named = {tool["toolSpec"]["name"] for tool in tools if "toolSpec" in tool}
     tools += (_specification({"name": name}) for name in used if name not in named)
@@ -42,7 +42,7 @@ def tool_config(chat: Json, target: Target, *, parts: Parts, used: Sequence[str]
 def _tool(
     tool: Mapping[str, Any], target: Target, *, parts: Parts, allowed: Collection[str] | None, dropped: list[str]
 ) -> Iterator[Json]:
-    function, kind = members(tool.get("function")), text(tool.get("type"))
+    function, kind = record(tool.get("function")), text(tool.get("type"))
     if kind == "function" and function:
         if allowed is None or function.get("name") in allowed:
             yield _specification(function, strict=function.get("strict") is True and target.quirks.strict_tools)
@@ -55,17 +55,17 @@ def _tool(
 
 def _allowed(choice: object) -> tuple[Collection[str] | None, object]:
     """The tools that a choice of several allows, None for all; and the choice among them."""
-    if members(choice).get("type") != "allowed_tools":
+    if record(choice).get("type") != "allowed_tools":
         return None, choice
-    among = members(members(choice).get("allowed_tools"))
-    names = {text(members(tool.get("function")).get("name")) for tool in _objects(among.get("tools"))}
+    among = record(record(choice).get("allowed_tools"))
+    names = {text(record(tool.get("function")).get("name")) for tool in records(among.get("tools"))}
     return names, among.get("mode") or "auto"
 
 
 def _choice(choice: object) -> Json | None:
     if isinstance(choice, str):
         return _CHOICES.get(choice)
-    name = text(members(members(choice).get("function")).get("name"))
+    name = text(record(record(choice).get("function")).get("name"))
     return {"tool": {"name": name}} if name else None
 
 
@@ -88,7 +88,3 @@ def _specification(function: Mapping[str, Any], *, strict: bool = False) -> Json
     if strict:
         specification["strict"] = True
     return {"toolSpec": specification}
-
-
-def _objects(value: object) -> list[Mapping[str, Any]]:
-    return [members(item) for item in value] if isinstance(value, list) else []

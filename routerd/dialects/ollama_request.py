@@ -96,7 +96,7 @@ def _message(message: Json, names: dict[str, str], dropped: list[str]) -> Json:
         if calls:
             said["tool_calls"] = [_call(call, names) for call in calls]
     if role == "tool":
-        name = names.get(str(message.get("tool_call_id"))) or message.get("name")
+        name = names.get(str(message.get("tool_call_id", ""))) or message.get("name")
         if name:
             said["tool_name"] = name
     return said
@@ -106,7 +106,8 @@ def _call(call: Json, names: dict[str, str]) -> Json:
     function = call.get("function")
     function = function if isinstance(function, dict) else {}
     name = str(function.get("name", ""))
-    names[str(call.get("id"))] = name
+    if isinstance(own := call.get("id"), str):
+        names[own] = name
     arguments = function.get("arguments")
     if isinstance(arguments, str):
         arguments = decoded(arguments.encode(errors="replace"))

@@ -11,10 +11,12 @@ from typing import Any
 
 import msgspec
 
+from routerd.dialects.loose import record, records
+from routerd.dialects.loose import text as string
 from routerd.dialects.openai_answer import ProviderAnswerInvalid, text_of, usage_of
 from routerd.dialects.openai_error import ProviderError, in_band_error
 from routerd.dialects.responses_reasoning import OPENAI, details_of
-from routerd.dialects.responses_words import dicts, mapping, neutral_annotation, neutral_usage, string
+from routerd.dialects.responses_words import neutral_annotation, neutral_usage
 from routerd.dialects.shape import Json
 from routerd.wire.lenient import decoded
 
@@ -37,7 +39,7 @@ def decode(body: bytes, *, format: str = OPENAI) -> Json | ProviderError:  # noq
     response = read(body)
     if isinstance(response, ProviderError):
         return response
-    output = dicts(response.get("output"))
+    output = records(response.get("output"))
     finish, native = finish_of(response, called=any(item.get("type") in CALLS for item in output))
     choice: Json = {"index": 0, "message": message_of(output, format=format), "finish_reason": finish}
     choice["native_finish_reason"] = native
@@ -68,9 +70,18 @@ def read(body: bytes) -> Json | ProviderError:
 
 
 def failure(response: Json) -> ProviderError:
-    """The error of a response that failed, or of an event that is one."""
+    """The error of a response that failed."""
     said = response.get("error") or {"message": f"the response was {string(response.get('status')) or 'broken off'}"}
     return in_band_error(msgspec.json.encode({"error": said}))
+
+
+def event_failure(event: Json) -> ProviderError:
+    """The error of an event: of the response that it holds, of a member of its own, or in the event itself."""
+    if response := record(event.get("response")):
+        return failure(response)
+    if event.get("error"):
+        return in_band_error(msgspec.json.encode(event))
+    return in_band_error(msgspec.json.encode({"error": {key: event[key] for key in event if key != "type"}}))
 
 
 def created(response: Json) -> int:
@@ -90,7 +101,7 @@ def counted(response: Json) -> Json:
 def finish_of(response: Json, *, called: bool) -> tuple[str, str]:
     """The finish reason in chat's words and in the provider's own."""
     if response.get("status") == "incomplete":
-        reason = string(mapping(response.get("incomplete_details")).get("reason"))
+        reason = string(record(response.get("incomplete_details")).get("reason"))
         return _INCOMPLETE.get(reason, "stop"), reason or "incomplete"
     return "tool_calls" if called else "stop", string(response.get("status")) or "completed"
 
@@ -105,7 +116,7 @@ def message_of(output: Iterable[Json], *, format: str) -> Json:  # noqa: A002
     for item in output:
         kind = item.get("type")
         if kind == "message":
-            for part in dicts(item.get("content")):
+            for part in records(item.get("content")):
                 annotations += annotations_of(part, offset=len(text))
                 text += string(part.get("text"))
                 refusal += string(part.get("refusal"))
@@ -124,7 +135,7 @@ def message_of(output: Iterable[Json], *, format: str) -> Json:  # noqa: A002
 
 def thought_in(item: Json, place: str) -> str:
     """The texts of a reasoning item's `summary` or `content` as one."""
-    return PARAGRAPH.join(text for part in dicts(item.get(place)) if (text := string(part.get("text"))))
+    return PARAGRAPH.join(text for part in records(item.get(place)) if (text := string(part.get("text"))))
 
 
 def call_of(item: Json) -> Json:
@@ -138,7 +149,7 @@ def call_of(item: Json) -> Json:
 
 def annotations_of(part: Json, *, offset: int) -> list[Json]:
     """The citations of one part, whose text begins at `offset` of the message's."""
-    found = (neutral_annotation(annotation, offset=offset) for annotation in dicts(part.get("annotations")))
+    found = (neutral_annotation(annotation, offset=offset) for annotation in records(part.get("annotations")))
     return [annotation for annotation in found if annotation is not None]
 
 
@@ -150,5 +161,5 @@ def images_of(item: Json) -> list[Json]:
 
 
 def _logprobs(output: Iterable[Json]) -> list[Any]:
-    messages = [part for item in output if item.get("type") == "message" for part in dicts(item.get("content"))]
-    return [entry for part in messages for entry in dicts(part.get("logprobs"))]
+    messages = [part for item in output if item.get("type") == "message" for part in records(item.get("content"))]
+    return [entry for part in messages for entry in records(part.get("logprobs"))]

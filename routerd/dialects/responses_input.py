@@ -9,9 +9,10 @@ from typing import Any
 
 import msgspec
 
+from routerd.dialects.loose import record, records
+from routerd.dialects.loose import text as string
 from routerd.dialects.openai_answer import text_of
 from routerd.dialects.responses_reasoning import items_of
-from routerd.dialects.responses_words import dicts, mapping, string
 from routerd.dialects.shape import Json
 
 _INSTRUCTING = ("system", "developer")
@@ -37,9 +38,9 @@ def conversation(messages: list[Json], *, formats: frozenset[str], texts: bool) 
     for message in messages[first:]:
         role = message.get("role")
         if role == "assistant":
-            items += items_of(dicts(message.get("reasoning_details")), formats=formats, texts=texts)
+            items += items_of(records(message.get("reasoning_details")), formats=formats, texts=texts)
             items += _spoken(message, dropped)
-            for call in dicts(message.get("tool_calls")):
+            for call in records(message.get("tool_calls")):
                 if call.get("type") == "custom":
                     custom.add(string(call.get("id")))
                 items.append(_call(call))
@@ -54,12 +55,12 @@ def _instructs(message: Json) -> bool:
     """Whether a message is a system message of text alone."""
     content = message.get("content")
     parts = content if isinstance(content, list) else ()
-    return message.get("role") in _INSTRUCTING and all(mapping(part).get("type") == "text" for part in parts)
+    return message.get("role") in _INSTRUCTING and all(record(part).get("type") == "text" for part in parts)
 
 
 def _joined(content: object) -> str:
     """The text of content that is text or parts of text."""
-    return string(content) or "\n".join(string(part.get("text")) for part in dicts(content))
+    return string(content) or "\n".join(string(part.get("text")) for part in records(content))
 
 
 def _spoken(message: Json, dropped: set[str]) -> list[Json]:
@@ -68,7 +69,7 @@ def _spoken(message: Json, dropped: set[str]) -> list[Json]:
     content = message.get("content")
     if text_of(content):
         parts.append({"type": "output_text", "text": content})
-    for part in dicts(content):
+    for part in records(content):
         kind = part.get("type")
         if kind == "text":
             parts.append({"type": "output_text", "text": string(part.get("text"))})
@@ -85,14 +86,14 @@ def _spoken(message: Json, dropped: set[str]) -> list[Json]:
 def _call(call: Json) -> Json:
     """A tool call as an item. Its arguments are text, whatever the client made of them."""
     if call.get("type") == "custom":
-        custom = mapping(call.get("custom"))
+        custom = record(call.get("custom"))
         return {
             "type": "custom_tool_call",
             "call_id": string(call.get("id")),
             "name": string(custom.get("name")),
             "input": string(custom.get("input")),
         }
-    function = mapping(call.get("function"))
+    function = record(call.get("function"))
     arguments = function.get("arguments")
     if not isinstance(arguments, str):
         arguments = "{}" if arguments is None else msgspec.json.encode(arguments).decode()
@@ -108,7 +109,7 @@ def _result(message: Json, custom: set[str], dropped: set[str]) -> Json:
     """What a tool gave back: text, or parts where an image or a file is among them."""
     call, content = string(message.get("tool_call_id")), message.get("content")
     kind = "custom_tool_call_output" if call in custom else "function_call_output"
-    plain = all(part.get("type") == "text" for part in dicts(content))
+    plain = all(part.get("type") == "text" for part in records(content))
     return {"type": kind, "call_id": call, "output": _joined(content) if plain else _content(content, dropped)}
 
 
@@ -117,7 +118,7 @@ def _content(content: Any, dropped: set[str]) -> str | list[Json]:  # noqa: ANN4
     if not isinstance(content, list):
         return string(content)
     parts = []
-    for part in dicts(content):
+    for part in records(content):
         said = _part(part)
         if said is None:
             dropped.add(f"messages.{part.get('type')}")
@@ -133,10 +134,10 @@ def _part(part: Json) -> Json | None:
         said: Json = {"type": "input_text", "text": string(part.get("text"))}
     elif kind == "image_url":
         image = part.get("image_url")
-        image = {"url": image} if isinstance(image, str) else mapping(image)
+        image = {"url": image} if isinstance(image, str) else record(image)
         said = {"type": "input_image", "image_url": string(image.get("url")), "detail": image.get("detail") or "auto"}
     elif kind == "file":
-        said = {"type": "input_file", **_file(mapping(part.get("file")))}
+        said = {"type": "input_file", **_file(record(part.get("file")))}
     else:
         return None
     if (breakpoint_ := part.get("prompt_cache_breakpoint")) is not None:

@@ -12,8 +12,9 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from routerd.dialects.loose import records
+from routerd.dialects.loose import text as string
 from routerd.dialects.openai_answer import text_of
-from routerd.dialects.responses_words import dicts, string
 from routerd.dialects.shape import Json, Target
 
 OPENAI = "openai-responses-v1"
@@ -53,7 +54,7 @@ def details_of(item: Json, *, format: str, index: int) -> list[Json]:  # noqa: A
     common = {"format": format} | ({"id": item["id"]} if text_of(item.get("id")) else {})
     found: list[Json] = []
     for kind, (place, _) in _PARTS.items():
-        texts = filter(None, (text_of(part.get("text")) for part in dicts(item.get(place))))
+        texts = filter(None, (text_of(part.get("text")) for part in records(item.get(place))))
         found += [{"type": kind, _TEXTS[kind]: text, **common} for text in texts]
     if data := text_of(item.get("encrypted_content")):
         found.append({"type": "reasoning.encrypted", "data": data, **common})
@@ -135,6 +136,6 @@ def unpack(sealed: object) -> list[Json] | None:
     if not isinstance(sealed, str) or not sealed.startswith(MARK):
         return None
     try:
-        return dicts(msgspec.json.decode(base64.b64decode(sealed[len(MARK) :])))
+        return records(msgspec.json.decode(base64.b64decode(sealed[len(MARK) :])))
     except (ValueError, RecursionError):
         return []

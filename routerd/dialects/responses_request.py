@@ -13,9 +13,9 @@ from urllib.parse import quote
 
 import msgspec
 
+from routerd.dialects.loose import record, records
 from routerd.dialects.responses_input import conversation
 from routerd.dialects.responses_reasoning import FORMATS, format_of
-from routerd.dialects.responses_words import dicts, mapping
 from routerd.dialects.shape import Encoded, Json, Target
 
 _SAME = frozenset(
@@ -62,7 +62,7 @@ def encode(chat: Json, target: Target) -> Encoded:
     """The request for one endpoint. Never raises: what makes no sense goes to the provider, which says so better."""
     dropped: list[str] = []
     formats = FORMATS if target.openrouter else frozenset({format_of(target)})
-    said = conversation(dicts(chat.get("messages")), formats=formats, texts=not target.vendor)
+    said = conversation(records(chat.get("messages")), formats=formats, texts=not target.vendor)
     dropped += said.dropped
     body: Json = {"model": target.model, "input": said.items, "store": False}
     if said.instructions is not None:
@@ -78,7 +78,7 @@ def encode(chat: Json, target: Target) -> Encoded:
         body["include"] = include
     if (top := chat.get("top_logprobs")) is not None:
         body["top_logprobs"] = top
-    if reasoning := _reasoning(chat, target, dropped):
+    if reasoning := reasoning_of(chat, target, dropped):
         body["reasoning"] = reasoning
     if text := _text(chat, dropped):
         body["text"] = text
@@ -105,7 +105,7 @@ def _without_word(chat: Json, body: Json) -> list[str]:
     known = _SAME | _ROUTER_ONLY | _SAID_ELSEWHERE | body.keys()
     found = [key for key, value in chat.items() if key not in known and value not in (None, [], {}, False)]
     harmless = {"n": 1, "modalities": ["text"]}
-    web_alone = all(plugin.get("id") == "web" for plugin in dicts(chat.get("plugins")))
+    web_alone = all(plugin.get("id") == "web" for plugin in records(chat.get("plugins")))
     return [key for key in found if chat[key] != harmless.get(key) and not (key == "plugins" and web_alone)]
 
 
@@ -128,10 +128,10 @@ def _include(chat: Json, target: Target) -> list[str]:
     return include
 
 
-def _reasoning(chat: Json, target: Target, dropped: list[str]) -> Json:
+def reasoning_of(chat: Json, target: Target, dropped: list[str]) -> Json:
     """OpenRouter's `reasoning`, or OpenAI's `reasoning_effort`, as this API's `reasoning`."""
     asked = chat.get("reasoning")
-    wanted = mapping(asked)
+    wanted = record(asked)
     effort = wanted.get("effort") or chat.get("reasoning_effort")
     budget = wanted.get("max_tokens")
     if wanted.get("enabled") is False:
@@ -174,10 +174,10 @@ def _text(chat: Json, dropped: list[str]) -> Json:
     text: Json = {}
     if (verbosity := chat.get("verbosity")) is not None:
         text["verbosity"] = verbosity
-    wanted = mapping(chat.get("response_format"))
+    wanted = record(chat.get("response_format"))
     kind = wanted.get("type")
     if kind == "json_schema":
-        text["format"] = {"type": kind, "name": "response", **mapping(wanted.get("json_schema"))}
+        text["format"] = {"type": kind, "name": "response", **record(wanted.get("json_schema"))}
     elif kind in ("json_object", "text"):
         text["format"] = {"type": kind}
     elif kind is not None:
@@ -188,17 +188,17 @@ def _text(chat: Json, dropped: list[str]) -> Json:
 def _tools(chat: Json, dropped: list[str]) -> Json:
     """`tools`, with a web search where the client asked for one in any of its words, and `tool_choice`."""
     tools = []
-    for tool in dicts(chat.get("tools")):
+    for tool in records(chat.get("tools")):
         kind = tool.get("type")
         if kind in _SEARCH:
-            tools.append(_search(mapping(tool.get("parameters")) or tool))
+            tools.append(_search(record(tool.get("parameters")) or tool))
         elif said := _tool(kind, tool):
             tools.append(said)
         else:
             dropped.append(f"tools.{kind}")
     if isinstance(options := chat.get("web_search_options"), dict):
         tools.append(_search(options))
-    tools += [_search(plugin) for plugin in dicts(chat.get("plugins")) if _searches(plugin)]
+    tools += [_search(plugin) for plugin in records(chat.get("plugins")) if _searches(plugin)]
     found: Json = {"tools": tools} if tools else {}
     if (choice := chat.get("tool_choice")) is not None and tools:
         found["tool_choice"] = _choice(choice)
@@ -211,13 +211,13 @@ def _tool(kind: object, tool: Json) -> Json | None:
     A function is strict unless said otherwise: the opposite of chat.
     """
     if kind == "function":
-        function = mapping(tool.get("function"))
+        function = record(tool.get("function"))
         said: Json = {"type": kind} | {key: function[key] for key in ("name", "description") if key in function}
         said["parameters"] = function.get("parameters") or {"type": "object", "properties": {}}
         return said | {"strict": function.get("strict") is True}
     if kind == "custom":
-        custom = dict(mapping(tool.get("custom")))
-        if isinstance(grammar := mapping(custom.get("format")).get("grammar"), dict):
+        custom = dict(record(tool.get("custom")))
+        if isinstance(grammar := record(custom.get("format")).get("grammar"), dict):
             custom["format"] = {"type": "grammar", **grammar}
         return {"type": kind, **custom}
     return None
@@ -232,8 +232,8 @@ def _search(options: Mapping[str, Any]) -> Json:
     tool: Json = {"type": "web_search"}
     if (size := options.get("search_context_size")) is not None:
         tool["search_context_size"] = size
-    place = mapping(options.get("user_location"))
-    if place := mapping(place.get("approximate")) or place:
+    place = record(options.get("user_location"))
+    if place := record(place.get("approximate")) or place:
         tool["user_location"] = {"type": "approximate", **place}
     if isinstance(allowed := options.get("allowed_domains") or options.get("include_domains"), list):
         tool["filters"] = {"allowed_domains": allowed}
@@ -246,8 +246,8 @@ def _choice(choice: Any) -> Any:  # noqa: ANN401  # a word or an object
         return choice
     kind = choice.get("type")
     if kind in ("function", "custom"):
-        return {"type": kind, "name": mapping(choice.get(kind)).get("name")}
+        return {"type": kind, "name": record(choice.get(kind)).get("name")}
     if kind == "allowed_tools":
-        allowed = mapping(choice.get("allowed_tools"))
-        return {"type": kind, **allowed, "tools": [_choice(tool) for tool in dicts(allowed.get("tools"))]}
+        allowed = record(choice.get("allowed_tools"))
+        return {"type": kind, **allowed, "tools": [_choice(tool) for tool in records(allowed.get("tools"))]}
     return choice

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from routerd.dialects.loose import record, records
+from routerd.dialects.loose import text as string
 from routerd.dialects.openai_answer import text_of
 from routerd.dialects.openai_error import ProviderError
 from routerd.dialects.responses_answer import (
@@ -19,14 +21,14 @@ from routerd.dialects.responses_answer import (
     call_of,
     counted,
     created,
-    failure,
+    event_failure,
     finish_of,
     images_of,
     message_of,
     thought_in,
 )
 from routerd.dialects.responses_reasoning import OPENAI, details_of
-from routerd.dialects.responses_words import dicts, mapping, neutral_annotation, string
+from routerd.dialects.responses_words import neutral_annotation
 from routerd.dialects.shape import Json
 from routerd.wire.lenient import decoded
 from routerd.wire.sse import Framer, fields, split
@@ -80,7 +82,7 @@ class ResponsesDecoder:
                 if (reader := self._READERS.get(kind)) is not None:
                     chunks += reader(self, message)
                 elif message.get("error"):
-                    self.error = failure(message)
+                    self.error = event_failure(message)
         return chunks
 
     def _chunk(self, delta: Json, **beside: object) -> list[Json]:
@@ -89,7 +91,7 @@ class ResponsesDecoder:
     def _created(self, event: Json) -> list[Json]:
         if "model" in self._head:
             return []
-        response = mapping(event.get("response"))
+        response = record(event.get("response"))
         self._head |= {"id": string(response.get("id")), "created": created(response)}
         self._head["model"] = string(response.get("model"))
         return self._chunk({"role": "assistant", "content": ""})
@@ -108,7 +110,7 @@ class ResponsesDecoder:
     def _content(self, event: Json) -> list[Json]:
         delta = self._said(event, "text")
         self._text += len(delta)
-        if logprobs := dicts(event.get("logprobs")):
+        if logprobs := records(event.get("logprobs")):
             return self._chunk({"content": delta}, logprobs={"content": logprobs})
         return self._chunk({"content": delta}) if delta else []
 
@@ -140,7 +142,7 @@ class ResponsesDecoder:
         return PARAGRAPH + thought if before else thought
 
     def _added(self, event: Json) -> list[Json]:
-        item = mapping(event.get("item"))
+        item = record(event.get("item"))
         if item.get("type") not in CALLS:
             return []
         number = self._calls.setdefault(_item(event), len(self._calls))
@@ -171,7 +173,7 @@ class ResponsesDecoder:
     def _annotation(self, event: Json) -> list[Json]:
         item = _item(event)
         begins = self._text - self._sent.get((item, "text"), 0)
-        annotation = neutral_annotation(mapping(event.get("annotation")), offset=begins)
+        annotation = neutral_annotation(record(event.get("annotation")), offset=begins)
         if annotation is None:
             return []
         self._sent[item, "annotations"] = self._sent.get((item, "annotations"), 0) + 1
@@ -179,7 +181,7 @@ class ResponsesDecoder:
 
     def _finished(self, event: Json) -> list[Json]:
         """An item that is done, as far as its deltas have not told it."""
-        item = mapping(event.get("item"))
+        item = record(event.get("item"))
         kind, place = item.get("type"), _item(event)
         if kind == "message":
             return self._message(item, place)
@@ -234,10 +236,10 @@ class ResponsesDecoder:
 
     def _completed(self, event: Json) -> list[Json]:
         """The end: what no event has told, why it ended, and what it took."""
-        response = mapping(event.get("response"))
+        response = record(event.get("response"))
         chunks = self._created(event)
         if not self._sent and not self._calls:
-            for number, item in enumerate(dicts(response.get("output"))):
+            for number, item in enumerate(records(response.get("output"))):
                 chunks += self._finished({"item": item, "output_index": number})
         finish, native = finish_of(response, called=bool(self._calls))
         chunks += self._chunk({}, finish_reason=finish, native_finish_reason=native)
@@ -247,11 +249,7 @@ class ResponsesDecoder:
         return chunks
 
     def _failed(self, event: Json) -> list[Json]:
-        response = mapping(event.get("response")) or event
-        said = (
-            response if response.get("error") else {"error": {key: response[key] for key in response if key != "type"}}
-        )
-        self.error = failure(said)
+        self.error = event_failure(event)
         return []
 
     _READERS: ClassVar[dict[str, Callable[[ResponsesDecoder, Json], list[Json]]]] = {
@@ -282,7 +280,7 @@ def _item(event: Json) -> object:
 def _with_offsets(item: Json) -> list[tuple[Json, int]]:
     """The parts of a message and where the text of each begins."""
     found, at = [], 0
-    for part in dicts(item.get("content")):
+    for part in records(item.get("content")):
         found.append((part, at))
         at += len(string(part.get("text")))
     return found

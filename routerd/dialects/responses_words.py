@@ -11,11 +11,10 @@ from typing import Any
 
 import msgspec
 
+from routerd.dialects.loose import count, record
+from routerd.dialects.loose import text as string
 from routerd.dialects.openai_answer import text_of
 from routerd.dialects.shape import Json
-
-_MOST = 10**12
-"""More tokens than any request ever had: the figure is garbage."""
 
 _COSTS = (
     ("upstream_inference_prompt_cost", "upstream_inference_input_cost"),
@@ -29,36 +28,12 @@ _PASSED_ON = ("cost", "is_byok", "cost_in_usd_ticks", "server_tool_use_details")
 _LIKE_OFFSETS = ("start_index", "end_index")
 
 
-def mapping(value: object) -> Json:
-    """The value if it is an object, else an empty one."""
-    return value if isinstance(value, dict) else {}
-
-
-def dicts(value: object) -> list[Json]:
-    """The objects in a list; nothing for whatever is no list."""
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def string(value: object) -> str:
-    """The value if it is text, else an empty one."""
-    return value if isinstance(value, str) else ""
-
-
-def count(value: object) -> int:
-    """A number of tokens; 0 for whatever cannot be one."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool):
-        return 0
-    return value if 0 < value <= _MOST else 0
-
-
 def neutral_usage(usage: object, *, searches: int = 0) -> Json | None:
     """The `usage` of a response in chat's words; None when it counts nothing.
 
     `searches` are the web searches found in its output: they are billed, and counted nowhere else.
     """
-    said = mapping(usage)
+    said = record(usage)
     if not any(isinstance(said.get(key), int | float) for key in ("input_tokens", "output_tokens", "total_tokens")):
         return None
     prompt, completion = count(said.get("input_tokens")), count(said.get("output_tokens"))
@@ -80,7 +55,7 @@ def neutral_usage(usage: object, *, searches: int = 0) -> Json | None:
 def responses_usage(usage: Mapping[str, Any]) -> Json:
     """A neutral `usage` in the words of Responses. Its SDKs insist on both objects of details and their counts."""
     prompt, completion = count(usage.get("prompt_tokens")), count(usage.get("completion_tokens"))
-    inward, outward = mapping(usage.get("prompt_tokens_details")), mapping(usage.get("completion_tokens_details"))
+    inward, outward = record(usage.get("prompt_tokens_details")), record(usage.get("completion_tokens_details"))
     said: Json = {
         "input_tokens": prompt,
         "input_tokens_details": {
@@ -98,20 +73,22 @@ def responses_usage(usage: Mapping[str, Any]) -> Json:
 
 
 def responses_costs(details: object) -> object:
-    """The parts of a cost under the names of Responses; JSON that is not decoded yet stays so, with its own digits."""
-    if isinstance(details, dict):
-        return _renamed(details, dict(_COSTS))
-    if not isinstance(details, msgspec.Raw | bytes):
-        return details
-    raw = bytes(details)
+    """The parts of a cost under the names of Responses."""
+    if isinstance(details, msgspec.Raw):
+        return msgspec.Raw(raw_costs(bytes(details)))
+    return _renamed(details, dict(_COSTS)) if isinstance(details, dict) else details
+
+
+def raw_costs(details: bytes) -> bytes:
+    """The same in JSON that stays as it is written, every digit of it."""
     for here, there in _COSTS:
-        raw = raw.replace(here.encode(), there.encode())
-    return msgspec.Raw(raw)
+        details = details.replace(here.encode(), there.encode())
+    return details
 
 
 def _details(details: object, *, always: str) -> Json:
     """Counts that are there, and one that always is."""
-    said = {key: count(value) for key, value in mapping(details).items() if key.endswith("_tokens")}
+    said = {key: count(value) for key, value in record(details).items() if key.endswith("_tokens")}
     return {always: 0} | {key: value for key, value in said.items() if value or key == always}
 
 
@@ -136,10 +113,10 @@ def neutral_annotation(annotation: Json, *, offset: int = 0) -> Json | None:
 
 def responses_annotation(annotation: object) -> Json | None:
     """The way back; None for what Responses has no annotation for (a parsed file of OpenRouter's)."""
-    said = mapping(annotation)
+    said = record(annotation)
     kind = said.get("type")
     if kind == "url_citation":
-        inner = mapping(said.get("url_citation"))
+        inner = record(said.get("url_citation"))
         return {
             "type": kind,
             "url": string(inner.get("url")),
@@ -148,5 +125,5 @@ def responses_annotation(annotation: object) -> Json | None:
             "end_index": count(inner.get("end_index")),
         }
     if kind in ("file_citation", "container_file_citation", "file_path"):
-        return {"type": kind, **mapping(said.get(kind))}
+        return {"type": kind, **record(said.get(kind))}
     return None

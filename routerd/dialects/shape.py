@@ -167,12 +167,15 @@ class Tap(Protocol):
     """The first output was seen: content, reasoning, a tool call, a finish reason. No fallback after that."""
     finish_reason: str | None
     native_finish_reason: str | None
-    usage: Usage | None
     upstream_id: str | None
     model: str | None
     error: ProviderError | None
     events: int
     """Events that carried output, for an estimate where the provider never counts."""
+
+    @property
+    def usage(self) -> Usage | None:
+        """The last that was counted."""
 
     @property
     def whole(self) -> bool:

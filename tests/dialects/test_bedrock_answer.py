@@ -118,14 +118,16 @@ def test_citations_become_annotations_of_the_text_they_stand_at() -> None:
     assert said["content"] == "It is red"
     assert said["annotations"] == [
         {
-            "type": "file_citation",
-            "file_citation": {
-                "filename": "facts",
-                "start_index": 6,
-                "end_index": 9,
-                "content": "all red",
-                "index": 1,
-                "location": {"type": "documentPage", "start": 2, "end": 3},
+            "type": "file_annotation",
+            "file_annotation": {
+                "file_id": "facts",
+                "quote": "all red",
+                "document_title": "facts",
+                "cited_text": "all red",
+                "type": "page_location",
+                "document_index": 1,
+                "start_page_number": 2,
+                "end_page_number": 3,
             },
         },
         {
