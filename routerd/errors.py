@@ -12,6 +12,7 @@
     ├── RequestTimeout          408 timeout                   the client was too slow
     ├── PayloadTooLarge         413 payload_too_large         over `server.max_body`
     ├── Misdirected             421 permission_denied         the Host header is not ours
+    ├── UpgradeRequired         426 invalid_request           a WebSocket, where there is none
     ├── HeadersTooLarge         431 payload_too_large         too many or too long headers
     ├── NothingLeft             404 not_found                 preferences leave no endpoint
     ├── CoolingDown             429 rate_limit_exceeded       the only endpoint asked us to wait
@@ -149,6 +150,14 @@ class MethodNotAllowed(RouterdError):
     status = 405
     error_type = "invalid_request"
     hint = "the doors and their methods are listed in docs/api.md"
+
+
+class UpgradeRequired(RouterdError):
+    """A WebSocket was asked for. 426 makes Codex post at once."""
+
+    status = 426
+    error_type = "invalid_request"
+    hint = "POST to the same path, with stream set to true"
 
 
 class RequestTimeout(RouterdError):

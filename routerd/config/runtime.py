@@ -45,6 +45,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     proxy: str | None
     ask_usage: bool
     openrouter: bool
+    known: bool
+    """The catalogue knows it."""
     vendor: bool
     """It is the vendor of its first dialect, not somebody who speaks likewise."""
     any_model: bool
@@ -169,6 +171,7 @@ def _source(name: str, provider: Provider, keys: tuple[Secret, ...]) -> Source:
         proxy=provider.proxy,
         ask_usage=asked,
         openrouter=bool(facts and facts.openrouter) or "openrouter.ai" in hosts,
+        known=facts is not None,
         vendor=facts is not None and (provider.like or name) in VENDORS,
         any_model=passes_any_name(name, provider),
         quirks=facts.quirks if facts is not None else Quirks(),

@@ -60,6 +60,10 @@ class Asked:
             self._needs = needs(self.chat, estimate=estimate, kind=self.door.kind)
         return self._needs
 
+    def prompt_tokens(self, estimate: Callable[[str], int]) -> int:
+        """About how many tokens its prompt has."""
+        return self.needs(estimate).prompt_tokens
+
     def passage(self, dialects: Sequence[str], target: Target, *, model: str) -> Passage:
         """The way to one endpoint, in the door's own dialect if it has it; `model` is what the client is told.
 
@@ -73,7 +77,7 @@ class Asked:
                 encoded=self._with_betas(self.door.same.rewrite(self.request, target, **self.way), name),
                 same=self.door.same,
                 decode_error=dialect.decode_error,
-                encoder=lambda: self.door.encoder(self._origin(model)),
+                encoder=lambda: self.door.encoder(self._origin(model), **self.way),
             )
         origin = self._origin(model)
         encoded = doors.framed(dialect.encode(self.chat, framed), framed)
@@ -82,7 +86,7 @@ class Asked:
             encoded=self._with_betas(encoded, name),
             speaks=dialect,
             answer=self.door.answer,
-            encoder=self.door.encoder(origin),
+            encoder=self.door.encoder(origin, **self.way),
             origin=origin,
         )
 

@@ -28,21 +28,10 @@ from routerd.dialects import (
     responses_tap,
 )
 from routerd.dialects.anthropic_tap import AnthropicTap
+from routerd.dialects.openai_answer import Amendment, Answer
+from routerd.dialects.openai_error import ProviderError
 from routerd.dialects.openai_stream import StreamTap
-from routerd.dialects.shape import (
-    Amend,
-    Amendment,
-    Answer,
-    Decoder,
-    Encoded,
-    Encoder,
-    Json,
-    Origin,
-    ProviderError,
-    Request,
-    Tap,
-    Target,
-)
+from routerd.dialects.shape import Amend, Decoder, Encoded, Encoder, Json, Origin, Request, Tap, Target
 from routerd.errors import RouterdError
 from routerd.wire.lenient import readable
 
@@ -102,10 +91,6 @@ def _passed(path: str, request: Request, target: Target) -> Encoded:
     return Encoded(path=path, body=encoded.body, dropped=encoded.dropped)
 
 
-def _completions_request(request: Request, target: Target) -> Encoded:
-    return _passed("/completions", request, target)
-
-
 def _stream_tap(amend: Amend, hide_usage: bool, mask: Mask) -> Tap:  # noqa: FBT001  # as `Same.tap` is called
     return StreamTap(amend=amend, hide_usage=hide_usage, mask=mask)
 
@@ -133,7 +118,7 @@ COMPLETIONS = Door(
     name="completions",
     twin="openai",
     kind="completion",
-    same=Same(rewrite=_completions_request, tap=_stream_tap, read_answer=openai.read_answer, amend_answer=_amended),
+    same=Same(rewrite=completions.rewrite, tap=_stream_tap, read_answer=openai.read_answer, amend_answer=_amended),
     read=completions.read,
     to_chat=completions.to_chat,
     answer=completions.answer,
@@ -164,7 +149,7 @@ RESPONSES = Door(
         rewrite=responses_tap.rewrite,
         tap=lambda amend, _hide, mask: responses_tap.ResponsesTap(amend=amend, mask=mask),
         read_answer=responses_tap.read_answer,
-        amend_answer=lambda body, amendment, _fingerprint, _answer: responses_tap.amend_answer(body, amendment),
+        amend_answer=lambda body, amendment, fingerprint, _answer: responses_tap.amend_answer(body, amendment, fingerprint=fingerprint),
     ),
     read=responses_door.read,
     to_chat=responses_door.to_chat,
@@ -177,15 +162,15 @@ GEMINI = Door(
     name="gemini",
     twin="gemini",
     same=Same(
-        rewrite=gemini_tap.rewrite,
+        rewrite=lambda request, target, *, sse=True, **_: gemini_tap.rewrite(request, target, array=not sse),
         tap=lambda amend, _hide, mask: gemini_tap.GeminiTap(amend=amend, mask=mask),
         read_answer=gemini_tap.read_answer,
         amend_answer=lambda body, amendment, _fingerprint, _answer: gemini_tap.amend_answer(body, amendment),
     ),
-    read=gemini_door.read,
-    to_chat=gemini_door.to_chat,
+    read=lambda body, *, model, stream, **_: gemini_door.read(body, model=model, stream=stream),
+    to_chat=lambda body, *, model, stream, **_: gemini_door.to_chat(body, model=model, stream=stream),
     answer=gemini_door.answer,
-    encoder=gemini_door.encoder,
+    encoder=lambda origin, *, sse=True, **_: gemini_door.encoder(origin, sse=sse),
     error=gemini_door.error,
 )
 

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any
 
 import structlog
 
+from routerd.dialects import gemini_door
+from routerd.dialects.doors import CHAT, GEMINI, MESSAGES, PATHS, Door
 from routerd.errors import (
     Draining,
     Forbidden,
@@ -18,13 +22,14 @@ from routerd.errors import (
     NotFound,
     RouterdError,
     Unauthenticated,
+    UpgradeRequired,
 )
-from routerd.server import headers, inference, listing
+from routerd.server import counting, dry_run, headers, inference, listing
 from routerd.server.client import SERVER, Client, Headers, Whole, json, refusal
 from routerd.server.destinations import Generation
 from routerd.server.discovery import Discovery
 from routerd.server.inference import Caller
-from routerd.server.services import Services
+from routerd.server.services import Present, Services
 
 log = structlog.get_logger("routerd")
 
@@ -55,7 +60,7 @@ class App:
         self._metrics: bytes = b""
         self._metrics_at = -1.0
         self.doors: dict[tuple[str, str], Handler] = {
-            **{("POST", place): partial(self._infer, door=door) for place, door in DOORS.items()},
+            **{("POST", place): partial(self._infer, door=door) for place, door in PATHS.items()},
             ("POST", "messages/count_tokens"): self._count,
             ("POST", "route"): self._route,
             ("GET", "responses"): _no_websocket,
@@ -88,7 +93,7 @@ class App:
         except RouterdError as error:
             self.services.tallies.refuse(error.status)
             log.warning("request.refused", status=error.status, error_type=error.error_type, message=error.message)
-            answer = refusal(error)
+            answer = refusal(error, envelope_of(client.target))
         if answer is not None and (extra or self.draining):
             return Whole(answer.status, [*answer.headers, *extra], answer.body, close=answer.close or self.draining)
         return answer
@@ -103,29 +108,24 @@ class App:
             if client.method == "OPTIONS":
                 return _preflight(client)
         path = headers.path_of(client.target)
-        openrouter = path.startswith("/api/v1/")
-        place = place_of(path)
         method = "GET" if client.method == "HEAD" else client.method
-        handler = self.doors.get((method, place))
-        table = self.doors
-        if handler is None:
-            handler = self._odd_door(method, place)
+        place = place_of(path)
+        table, handler = self.doors, self.doors.get((method, place)) or self._named(method, place)
         if handler is None:
             table = self.management if path.startswith("/admin/") else self.operations
             handler = table.get((method, path))
         if handler is None:
             raise _absent({**self.doors, **table}, client.method, path, place)
-        caller = self._caller(client, path, openrouter=openrouter, extra=extra)
+        caller = self._caller(client, path, openrouter=path.startswith("/api/v1/"), extra=extra)
         self.services.tallies.total += table is self.doors
         return await handler(client, caller)
 
-    def _odd_door(self, method: str, place: str) -> Handler | None:
-        """A door whose path holds a name: Gemini's, and the listings of one model."""
-        if method == "POST" and ":" in place:
-            return self._gemini if gemini_door.route(place) is not None else None
-        if method == "GET" and place.startswith(("models/", "model/")):
-            return self._list
-        return None
+    def _named(self, method: str, place: str) -> Handler | None:
+        """A door whose path holds the name of a model: Gemini's, and the listings of one."""
+        if method == "POST" and (call := gemini_door.route(place)) is not None:
+            model, verb, _ = call
+            return partial(self._gemini, model=model, verb=verb)
+        return self._list if method == "GET" and place.startswith(("models/", "model/")) else None
 
     def _check_host(self, client: Client) -> None:
         """Refuse a name that is not ours: a page that rebinds its own name to 127.0.0.1 sends that name.
@@ -160,31 +160,33 @@ class App:
             raise Forbidden("the management key cannot be used for inference; `routerd key create` makes one that can")
         return Caller(name, runtime.environments.get(name), openrouter, extra)
 
+    @property
+    def _present(self) -> Present:
+        return Present(self.generation, self.services, self.discovery)
+
     async def _infer(self, client: Client, caller: Caller, *, door: Door, **way: Any) -> Whole | None:
         if self.draining:
             raise Draining("routerd is shutting down", retry_after=1)
-        return await inference.serve(client, caller, self._state, door=door, way=way)
+        return await inference.serve(client, caller, self._present, door=door, way=way)
 
-    async def _gemini(self, client: Client, caller: Caller) -> Whole | None:
-        call = gemini_door.route(client.target)
-        if call.method == "countTokens":
-            return await inference.count(client, caller, self._state, door=GEMINI, model=call.model)
-        return await self._infer(
-            client, caller, door=GEMINI, model=call.model, stream=call.method.startswith("stream"), sse=call.sse
-        )
+    async def _gemini(self, client: Client, caller: Caller, *, model: str, verb: str) -> Whole | None:
+        if verb == "countTokens":
+            return await counting.count(client, caller, self._present, door=GEMINI, model=model)
+        sse = "alt=sse" in client.target.partition("?")[2]
+        return await self._infer(client, caller, door=GEMINI, model=model, stream=verb.startswith("stream"), sse=sse)
 
     async def _count(self, client: Client, caller: Caller) -> Whole:
-        return await inference.count(client, caller, self._state, door=DOORS["messages"])
+        return await counting.count(client, caller, self._present, door=MESSAGES)
 
     async def _route(self, client: Client, caller: Caller) -> Whole:
-        return await inference.dry_run(client, caller, self._state)
+        return await dry_run.answer(client, caller, self._present, door=CHAT)
 
     async def _list(self, client: Client, caller: Caller) -> Whole:
         await self.discovery.first()
         shown = listing.Listing(
             self.generation.runtime, self.discovery.lists, self.services.stats, started=int(self.started)
         )
-        allowed = partial(inference.may_use, caller, self.generation.runtime.policy)
+        allowed = partial(may_use, self.generation.runtime.policy, caller.key, caller.environment)
         place = place_of(headers.path_of(client.target))
         return json(shown.answer(client.target, place, openrouter=caller.openrouter, allowed=allowed))
 
@@ -202,6 +204,30 @@ class App:
             self._metrics_at = now
             self._metrics = await asyncio.to_thread(self.services.tallies.render)
         return Whole(200, [SERVER, ("Content-Type", "text/plain; version=0.0.4; charset=utf-8")], self._metrics)
+
+
+def place_of(path: str) -> str:
+    """What is asked for under /v1 and /api/v1; base URLs without either are taken too."""
+    for prefix in ("/api/v1/", "/v1/", "/v1beta/"):
+        if path.startswith(prefix):
+            return path[len(prefix) :]
+    return path[1:]
+
+
+def envelope_of(target: str) -> Callable[[RouterdError], bytes]:
+    """How the door that a request came to writes a refusal."""
+    place = place_of(headers.path_of(target))
+    door = PATHS.get(place.removesuffix("/count_tokens"))
+    if door is None:
+        door = GEMINI if gemini_door.route(place) is not None else CHAT
+    return door.error
+
+
+async def _no_websocket(client: Client, _caller: Caller) -> Whole:
+    """Codex asks for a WebSocket first, and posts at once when it is told that there is none."""
+    if (client.fields.get("upgrade") or "").lower() == "websocket":
+        raise UpgradeRequired("there is no WebSocket here: POST to this path, with stream set to true")
+    raise MethodNotAllowed("/v1/responses takes POST, not GET", metadata={"allowed": ["POST"]})
 
 
 def _absent(table: Mapping[tuple[str, str], Handler], method: str, path: str, place: str) -> RouterdError:

@@ -1,4 +1,4 @@
-"""How much of one provider's answer is held, whatever it sends, and what its client hears meanwhile."""
+"""How much of one provider's answer is held, whatever it sends."""
 
 from __future__ import annotations
 
@@ -8,5 +8,3 @@ MOST_ANSWER = 256 * 1024 * 1024
 """Bytes of an answer that is not a stream. It is held until its end, because its usage stands there."""
 MOST_HELD = 1024 * 1024
 """Bytes held before the first output; a stream that says this much counts as having begun."""
-WAITING = b": waiting for the provider\n\n"
-"""A comment, which every SSE client skips (WHATWG HTML 9.2.6)."""

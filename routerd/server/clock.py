@@ -18,6 +18,11 @@ def wall() -> float:
     return time.time()  # noqa: TID251  # the one place
 
 
+def utc_offset() -> float:
+    """Seconds that local time is ahead of UTC now."""
+    return float(time.localtime().tm_gmtoff)
+
+
 def stamp(seconds: float) -> str:
     """RFC 3339 in UTC with microseconds, as the spend log has it."""
     whole = int(seconds)

@@ -57,14 +57,14 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         """Without the heads: they hold keys."""
         return f"Place({self.origin.host}:{self.origin.port})"
 
-    def head(self, key: int, encoded: Encoded, extra: bytes = b"") -> bytes:
+    def head(self, key: int, encoded: Encoded) -> bytes:
         """The head of one POST, without Content-Length and the empty line."""
         headers = b"".join([b"%b: %b\r\n" % (name.encode(), value.encode()) for name, value in encoded.headers])
         if self.signer is not None:
             signed = self.signer.headers(method="POST", url=self.url + encoded.path, body=encoded.body)
             headers += b"".join([b"%b: %b\r\n" % pair for pair in signed])
         path = encoded.path.encode()
-        return b"POST %b%b HTTP/1.1\r\n%b%b%b" % (self.prefix, path, self.heads[key], headers, extra)
+        return b"POST %b%b HTTP/1.1\r\n%b%b" % (self.prefix, path, self.heads[key], headers)
 
 
 class Destination(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,11 +93,13 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
         return Target(
             model=endpoint.model,
             max_completion_tokens=endpoint.max_completion_tokens,
-            supported_parameters=endpoint.parameters,
+            supported_parameters=frozenset(endpoint.supported_parameters) if endpoint.supported_parameters else None,
             reasoning=endpoint.reasoning,
             quirks=source.quirks,
             ask_usage=source.ask_usage,
             openrouter=source.openrouter,
+            kind=endpoint.kind,
+            known=source.known,
             vendor=source.vendor,
             api_version=source.api_version,
         )

@@ -32,7 +32,7 @@ class _List(msgspec.Struct):
     data: list[_Entry]
 
 
-class _Download:
+class Download:
     """Receives one small answer."""
 
     def __init__(self, done: asyncio.Future[bytes]) -> None:
@@ -111,7 +111,8 @@ class Discovery:
 
     async def _ask(self, name: str, destination: Destination) -> None:
         done: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        call = self._pool.send(destination.origin, destination.models, b"", _Download(done), destination.timeouts)
+        origin, head = destination.models
+        call = self._pool.send(origin, head, b"", Download(done), destination.timeouts)
         try:
             async with asyncio.timeout(FIRST):
                 self.lists[name] = frozenset(_names(await done))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from routerd.dialects.shape import Amendment, Answer, ProviderAnswerInvalid, ProviderError
+from routerd.dialects.openai_answer import Amendment, Answer, ProviderAnswerInvalid
+from routerd.dialects.openai_error import ProviderError
 from routerd.errors import RouterdError, envelope
 from routerd.mask import Mask
 from routerd.routing.attempts import Failure
@@ -18,7 +19,7 @@ from routerd.server import clock
 from routerd.server.client import Whole
 from routerd.spend import pricing, tokens
 from routerd.spend.journal import Entry
-from routerd.spend.record import AttemptRecord, Record, Status, Tokens, UsageSource
+from routerd.spend.record import AttemptRecord, Record, Route, Status, Tokens, UsageSource
 from routerd.usage import Usage
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def head(exchange: Exchange) -> list[tuple[str, str]]:
 
 def amendment(usage: Usage, *, exchange: Exchange, endpoint: Endpoint) -> Amendment:
     """What the usage of an answer gains: its cost. `is_byok` is false, because `cost` already is the whole spend."""
-    cost = pricing.cost(usage, endpoint.price, at=exchange.ask.wall)
+    cost = pricing.cost(usage, endpoint.price, now=exchange.ask.wall)
     top = {"provider": msgspec.json.encode(endpoint.provider)}
     if cost is None:
         return Amendment(usage=UNPRICED, top=top)
@@ -116,13 +117,13 @@ def journal(exchange: Exchange) -> None:
         key=ask.key,
         environment=ask.environment,
         app=ask.app,
-        session_id=ask.request.session_id,
+        session_id=ask.session,
         user=ask.request.user,
         door=ask.door,
         requested_model=ask.request.model,
         model=endpoint.id,
         provider=endpoint.provider,
-        endpoint=endpoint.provider,
+        endpoint=endpoint.slug,
         streamed=ask.request.stream,
         bytes_in=ask.bytes_in,
         tried=len(attempts.tried),
@@ -135,9 +136,23 @@ def record(exchange: Exchange, status: Status) -> None:
     services = exchange.services
     entry = _entry(exchange, status)
     if status == "ok":
-        services.health.succeeded(exchange.leg.candidate)
+        _praise(exchange, entry)
     services.tallies.count(entry)
     services.write(entry, exchange.ask.slot)
+
+
+def _praise(exchange: Exchange, entry: Record) -> None:
+    """Tell health how well the candidate served, the conversation where it is, and the estimate what was counted."""
+    services, ask, candidate = exchange.services, exchange.ask, exchange.leg.candidate
+    now = services.loop.time()
+    ttft = speed = None
+    if exchange.first_at is not None:
+        ttft = exchange.first_at - exchange.leg.began
+        spent = clock.precise() - exchange.leg.began
+        speed = entry.tokens.completion / spent if entry.usage_source == "provider" and spent > 0 else None
+    services.health.succeeded(candidate, now=now, ttft=ttft, speed=speed)
+    cached = entry.tokens.cached + entry.tokens.cache_write
+    services.sticky.served(ask.question, candidate, cached=cached, now=now)
 
 
 def _entry(exchange: Exchange, status: Status) -> Record:
@@ -145,7 +160,7 @@ def _entry(exchange: Exchange, status: Status) -> Record:
     leg = exchange.leg
     endpoint = leg.candidate.endpoint
     usage, source = _usage(exchange, status)
-    cost = pricing.cost(usage, endpoint.price, at=ask.wall) if source != "none" else NOTHING
+    cost = pricing.cost(usage, endpoint.price, now=ask.wall) if source != "none" else NOTHING
     meter = leg.tap or leg.answer
     failure = exchange.failure
     return Record(
@@ -154,13 +169,13 @@ def _entry(exchange: Exchange, status: Status) -> Record:
         key=ask.key,
         environment=ask.environment,
         app=ask.app,
-        session_id=ask.request.session_id,
+        session_id=ask.session,
         user=ask.request.user,
         door=ask.door,
         requested_model=ask.request.model,
         model=endpoint.id,
         provider=endpoint.provider,
-        endpoint=endpoint.provider,
+        endpoint=endpoint.slug,
         upstream_id=meter.upstream_id,
         streamed=ask.request.stream,
         status=status,
@@ -190,6 +205,7 @@ def _entry(exchange: Exchange, status: Status) -> Record:
             for tried in attempts.tried
             if tried.failure is not failure
         ),
+        route=Route(strategy=ask.route.strategy, rules=ask.route.rules, sticky=ask.route.sticky),
     )
 
 

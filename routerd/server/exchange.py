@@ -13,8 +13,8 @@ import math
 import msgspec
 
 from routerd.dialects.shape import Tap
-from routerd.errors import RouterdError
-from routerd.routing.attempts import Attempts, Failure, Reply
+from routerd.errors import InvalidRequest, RouterdError
+from routerd.routing.attempts import Attempts, Failure, Reply, Try
 from routerd.routing.candidates import Candidate
 from routerd.server import clock, ending
 from routerd.server.client import Live, Sink, Whole
@@ -162,13 +162,32 @@ class Exchange:
     # Its own steps.
 
     def _ask(self, candidate: Candidate) -> None:
-        self.leg = leg = Leg(self, candidate)
+        try:
+            leg = Leg(self, candidate)
+        except InvalidRequest as error:
+            self._inexpressible(candidate, error)
+            return
+        self.leg = leg
         self.legs.append(leg)
         self.ask.dropped = leg.passage.encoded.dropped
         if self.asked_at is None:
             self.asked_at = leg.began
         ending.journal(self)
+        self.services.health.began(candidate, self.services.loop.time())
         leg.send()
+
+    def _inexpressible(self, candidate: Candidate, error: InvalidRequest) -> None:
+        """Go on: what was asked for cannot be said to this candidate, and perhaps to another."""
+        failure = Failure(kind="inexpressible", message=error.message)
+        decision = self.attempts.failed(failure, ms=0.0)
+        if isinstance(decision, Try):
+            self._ask(decision.candidate)
+        elif all(tried.failure.kind == "inexpressible" for tried in self.attempts.tried):
+            self.opened.set_exception(error)  # nobody was asked: it is a refusal of ours, and leaves no record
+            self.ended = True
+        else:
+            self.failure = failure
+            self._refuse(decision.error)
 
     def _drop(self) -> None:
         for leg in self.legs:

@@ -79,7 +79,7 @@ async def _exchange(
     services, config = present.services, present.generation.runtime.config
     if services.unwritten and config.spend_log.on_error == "refuse" and not services.catch_up():
         raise LedgerUnavailable("the spend log cannot be written, so nothing is sent that could not be recorded")
-    asked = _asked(id_, client, body, caller, present, door=door, way=way, wall=wall)
+    asked = asked_of(id_, client, body, caller, present, door=door, way=way, wall=wall)
     question = questioned(asked, client, caller, present)
     found = await routed(question, present)
     ask = Ask(
@@ -104,7 +104,7 @@ async def _exchange(
     return Exchange(ask, Attempts(found.candidates, most=config.routing.max_attempts), services)
 
 
-def _asked(
+def asked_of(
     id_: str,
     client: Client,
     body: bytes,

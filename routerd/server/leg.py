@@ -10,7 +10,8 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING
 
-from routerd.dialects.shape import Answer, Tap
+from routerd.dialects.openai_answer import Answer
+from routerd.dialects.shape import Tap
 from routerd.routing.attempts import Failure
 from routerd.routing.candidates import Candidate
 from routerd.server import clock, ending, headers
@@ -35,7 +36,8 @@ class Leg:
         self.exchange = exchange
         self.candidate = candidate
         self.destination = ask.generation.destinations[candidate.endpoint.provider]
-        self.passage = ask.asked.passage(candidate.endpoint.dialects, self.destination.target(candidate.endpoint))
+        endpoint = candidate.endpoint
+        self.passage = ask.asked.passage(endpoint.dialects, self.destination.target(endpoint), model=endpoint.id)
         self.began = clock.precise()
         self.status = 0
         self.head = headers.Head()
@@ -56,7 +58,7 @@ class Leg:
         place, encoded = self.destination.places[self.passage.dialect], self.passage.encoded
         self.call: Call = self.exchange.services.pool.send(
             place.origin,
-            place.head(self.candidate.key, encoded, self.exchange.ask.asked.passed_headers(self.passage)),
+            place.head(self.candidate.key, encoded),
             encoded.body,
             self,
             self.destination.timeouts,

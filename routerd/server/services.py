@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,15 +16,19 @@ from routerd.dialects.shape import Request
 from routerd.routing.attempts import Failure
 from routerd.routing.candidates import Candidate
 from routerd.routing.health import Health
+from routerd.routing.question import Question, Route
+from routerd.routing.sticky import Sticky
 from routerd.server import clock
 from routerd.server.destinations import Generation
 from routerd.server.metrics import Tallies
 from routerd.server.pool import Pool
+from routerd.spend.calibration import Calibration
 from routerd.spend.journal import NOWHERE, Entry, Journal
 from routerd.spend.ledger import Ledger, LedgerError
 from routerd.spend.record import Record
 
 if TYPE_CHECKING:
+    from routerd.server.discovery import Discovery
     from routerd.server.exchange import Exchange
 
 log = structlog.get_logger("routerd")
@@ -42,9 +48,12 @@ class Ask(msgspec.Struct, kw_only=True):
     """`gen-...`, sent as X-Generation-Id."""
     generation: Generation
     asked: Asked
+    question: Question
+    route: Route
     key: str
     environment: str | None
     app: str | None
+    session: str | None
     wall: float
     """When it arrived, seconds since 1970."""
     arrived: float
@@ -54,6 +63,8 @@ class Ask(msgspec.Struct, kw_only=True):
     """Neither the client's words nor its door ask for usage: the event that only carries usage is ours."""
     fingerprint: bool
     """OpenRouter's own SDKs listen: they want `system_fingerprint` in a body."""
+    metadata: bool
+    """The client wants `openrouter_metadata`."""
     keepalive_after: float
     dropped: tuple[str, ...] = ()
     """Parameters that the provider being asked has no word for."""
@@ -78,6 +89,14 @@ class Ask(msgspec.Struct, kw_only=True):
         return self.asked.door.waiting
 
 
+class Present(msgspec.Struct, frozen=True):
+    """What a request begins under; a reload that comes later does not touch it."""
+
+    generation: Generation
+    services: Services
+    discovery: Discovery
+
+
 class Services:
     """What every exchange shares."""
 
@@ -90,13 +109,14 @@ class Services:
         self.ledger = ledger
         self.journal = journal
         self.health = Health()
+        self.sticky = Sticky()
+        self.calibration = Calibration()
+        self.draw: Callable[[], float] = random.random
         self.tallies = Tallies()
         self.live: set[Exchange] = set()
         """The requests in flight."""
         self.emptied = asyncio.Event()
         """Set when the last request in flight has left; the drain waits for it."""
-        self.turn = 0
-        """Counts requests, so that the keys of a pool share the load."""
         self.cooldown = 10.0
         self.unwritten: deque[tuple[Record, int]] = deque()
         """Records that wait for the disk, each with its slot in the journal; `MOST_UNWRITTEN` at most."""
@@ -185,11 +205,6 @@ class Services:
             message=failure.message[:500],
             retry_after=failure.retry_after,
         )
-        if not failure.resting:
-            return
-        now = self.loop.time()
-        self.health.failed(candidate, reason=failure.message[:200], now=now, at=clock.wall())
-        asked = failure.retry_after is not None and failure.status in {429, 503, 529}
-        seconds = failure.retry_after if asked and failure.retry_after is not None else self.cooldown
-        if seconds > 0:
-            self.health.rest(candidate, seconds=seconds, reason=failure.error_type, asked=asked, now=now)
+        self.health.missed(
+            candidate, failure, now=self.loop.time(), at=clock.wall(), cooldown=self.cooldown
+        )

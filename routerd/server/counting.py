@@ -1,0 +1,75 @@
+"""Counting a prompt's tokens without having it answered: by Anthropic where it will serve, else by our estimate.
+
+Asking is free at Anthropic (https://platform.claude.com/docs/en/build-with-claude/token-counting), so nothing is recorded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+import msgspec
+
+from routerd.dialects import anthropic, gemini_door, messages
+from routerd.dialects.asked import Asked
+from routerd.dialects.doors import MESSAGES, Door
+from routerd.errors import RouterdError
+from routerd.routing.question import Question
+from routerd.server import clock, inference
+from routerd.server.client import Client, Whole, json
+from routerd.server.discovery import Download
+from routerd.server.inference import Caller
+from routerd.server.services import Present
+from routerd.server.upstream import UpstreamError
+from routerd.spend.tokens import estimate
+
+PATIENCE = 10.0
+"""Seconds for a provider to count; then the estimate has to do."""
+
+
+class _Counted(msgspec.Struct):
+    input_tokens: int
+
+
+async def count(client: Client, caller: Caller, present: Present, *, door: Door, model: str = "") -> Whole:
+    """Answer a request for a count. InvalidRequest, and what routing refuses."""
+    body = await client.take_body(present.generation.runtime.config.server.body_timeout)
+    way = {"model": model, "stream": False} if model else {}
+    asked = Asked(door, door.read(body, **way), id_="", created=int(clock.wall()), way=way)
+    tokens = None
+    if door is MESSAGES:
+        tokens = await _by_anthropic(asked, await _question(asked, caller), present)
+    if tokens is None:
+        tokens = asked.prompt_tokens(estimate)
+    return json(messages.count(tokens) if door is MESSAGES else gemini_door.counted(tokens))
+
+
+async def _question(asked: Asked, caller: Caller) -> Question:
+    return Question(
+        models=asked.request.wanted,
+        needs=partial(asked.needs, estimate),
+        key=caller.key,
+        environment=caller.environment,
+        door=asked.door.name,
+    )
+
+
+async def _by_anthropic(asked: Asked, question: Question, present: Present) -> int | None:
+    """The count of whoever would serve, where that is somebody who counts; None otherwise."""
+    found = await inference.routed(question, present)
+    candidate = found.candidates[0]
+    destination = present.generation.destinations[candidate.endpoint.provider]
+    place = destination.places.get("anthropic")
+    if place is None or not destination.source.vendor:
+        return None
+    encoded = anthropic.rewrite_count(asked.request, destination.target(candidate.endpoint))
+    done: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+    head = place.head(candidate.key, encoded)
+    call = present.services.pool.send(place.origin, head, encoded.body, Download(done), destination.timeouts)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return msgspec.json.decode(await done, type=_Counted).input_tokens
+    except (TimeoutError, UpstreamError, msgspec.MsgspecError, UnicodeDecodeError, RouterdError):
+        return None
+    finally:
+        call.cancel()
