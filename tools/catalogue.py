@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import collections
-import datetime
+import datetime as dt
 import re
 import sys
 import tomllib
@@ -41,19 +41,25 @@ def _rules() -> Mapping[str, Any]:
     return tomllib.loads((ROOT / "tools" / "catalogue_rules.toml").read_text(encoding="utf-8"))
 
 
+def _strangers(slug: str, skip: Mapping[str, Any]) -> str:
+    """A pattern of the names that a provider does not take."""
+    variants = skip["variants"] if slug not in skip["variants_of"] else "^$"
+    return "|".join([skip["strangers"].get(slug, "^$"), variants])
+
+
 def build(litellm_file: Path) -> tuple[dict[str, list[ModelFacts]], Known]:
     """The rows of each provider, and what they were made of."""
     from tools import catalogue_merge as merge  # noqa: PLC0415  # --counts does without the sources
     from tools import catalogue_sources as sources  # noqa: PLC0415
 
-    day = datetime.date.fromisoformat(sources.RULES["sources"]["vendor"])
+    day = dt.date.fromisoformat(sources.RULES["sources"]["vendor"])
     first, second, third = sources.ModelsDev(), sources.LiteLLM(litellm_file), sources.GenaiPrices(day)
     known: Known = {}
     uplifts: dict[str, Mapping[str, float]] = {}
     for slug, theirs in sources.RULES["providers"].items():
         found = [first.facts(slug, theirs), second.facts(slug, theirs)]
         found.append(third.facts(slug, theirs, {**found[1], **found[0]}))
-        stranger = re.compile(sources.RULES["skip"]["strangers"].get(slug, "^$"))
+        stranger = re.compile(_strangers(slug, sources.RULES["skip"]))
         keys = sorted({key for facts in found for key in facts if not stranger.search(key)})
         known[slug] = {key: [facts[key] for facts in found if key in facts] for key in keys}
         uplifts[slug] = second.uplift(slug, theirs) if slug in sources.RULES["uplift"]["providers"] else {}
@@ -62,9 +68,13 @@ def build(litellm_file: Path) -> tuple[dict[str, list[ModelFacts]], Known]:
     names = Names(tables(), [*spelled, *merge.minted(names, ((slug, key) for slug in known for key in known[slug]))])
     rows = {}
     for slug, models in known.items():
-        made = [merge.finished(slug, merge.merged(facts), names.name(slug, key)) for key, facts in models.items()]
+        complete = slug in sources.RULES["complete"]["providers"]
+        joined = {key: merge.merged(facts, complete=complete) for key, facts in models.items()}
+        made = [merge.finished(slug, facts, names.name(slug, key)) for key, facts in joined.items()]
         ends = merge.endpoints(slug, made)
-        rows[slug] = [each for row in ends for each in merge.regional(slug, row, uplifts[slug].get(row.native.lower(), 1))]
+        rows[slug] = [
+            each for row in ends for each in merge.regional(slug, row, uplifts[slug].get(row.native.lower(), 1))
+        ]
     return _living(merge.shared(rows)), known
 
 
@@ -73,7 +83,8 @@ def _living(rows: Mapping[str, Sequence[ModelFacts]]) -> dict[str, list[ModelFac
     served = collections.Counter(row.id for group in rows.values() for row in {row.id: row for row in group}.values())
     doubted = {"openrouter": ("genai-prices",), **dict.fromkeys(_rules()["skip"]["deployed"], ("litellm",))}
     return {
-        slug: [row for row in group if row.source != doubted.get(slug) or served[row.id] > 1] for slug, group in rows.items()
+        slug: [row for row in group if row.source != doubted.get(slug) or served[row.id] > 1]
+        for slug, group in rows.items()
     }
 
 
@@ -85,7 +96,10 @@ def text(rows: Iterable[ModelFacts]) -> bytes:
 def differences(known: Known) -> str:
     """Where two sources name prices for plain tokens that are over 5 % apart."""
     lines = ["# Where the sources of the catalogue differ", ""]
-    lines += ["Written by `python -m tools.catalogue`. USD per million tokens, prompt / completion; the first is taken.", ""]
+    lines += [
+        "Written by `python -m tools.catalogue`. USD per million tokens, prompt / completion; the first is taken.",
+        "",
+    ]
     lines += ["| provider | model | prices |", "|---|---|---|"]
     for slug, models in known.items():
         for native, facts in models.items():
@@ -93,7 +107,9 @@ def differences(known: Known) -> str:
             prices = [(source.source[0], source.price) for source in ordered if source.price]
             pairs = [(name, price.prompt, price.completion) for name, price in prices]
             if any(_apart(one[1], two[1]) or _apart(one[2], two[2]) for one in pairs for two in pairs):
-                said = "; ".join(f"{name} {prompt / 1e6:g} / {completion / 1e6:g}" for name, prompt, completion in pairs)
+                said = "; ".join(
+                    f"{name} {prompt / 1e6:g} / {completion / 1e6:g}" for name, prompt, completion in pairs
+                )
                 lines.append(f"| {slug} | `{native}` | {said} |")
     return "\n".join(lines) + "\n"
 

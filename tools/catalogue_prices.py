@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import re
 from collections.abc import Iterable, Mapping
 from decimal import ROUND_HALF_UP, Decimal
@@ -32,7 +32,11 @@ LITELLM = {
     "input_cost_per_image_token": "image_token",
     "output_cost_per_image_token": "image_output",
 }
-LITELLM_ONCE = {"input_cost_per_image": "image", "input_cost_per_request": "request", "input_cost_per_query": "search_unit"}
+LITELLM_ONCE = {
+    "input_cost_per_image": "image",
+    "input_cost_per_request": "request",
+    "input_cost_per_query": "search_unit",
+}
 GENAI = {
     "input_mtok": "prompt",
     "output_mtok": "completion",
@@ -76,7 +80,7 @@ def made(parts: Mapping[str, int | None], overrides: Iterable[Override], as_of: 
     known.setdefault("completion", 0)
     if known.get("cache_write") == 0:  # DeepSeek and others: writing is not billed apart, it costs what the prompt does
         del known["cache_write"]
-    return Price(**known, overrides=tuple(overrides), as_of=as_of)  # type: ignore[arg-type]
+    return Price(**known, overrides=tuple(overrides), as_of=as_of)
 
 
 def models_dev(cost: Json, as_of: str) -> Price | None:
@@ -85,7 +89,8 @@ def models_dev(cost: Json, as_of: str) -> Price | None:
     if not tiers and "context_over_200k" in cost:
         tiers = [(200_000, cost["context_over_200k"])]
     overrides = [
-        Override(min_prompt_tokens=size, **_named(tier, MODELS_DEV, PER_MILLION)) for size, tier in sorted(tiers, key=_size)
+        Override(min_prompt_tokens=size, **_named(tier, MODELS_DEV, PER_MILLION))
+        for size, tier in sorted(tiers, key=_size)
     ]
     return made(_named(cost, MODELS_DEV, PER_MILLION), overrides, as_of)
 
@@ -99,7 +104,7 @@ def litellm(facts: Json, service: str, as_of: str) -> Price | None:
         parts |= {ours: pico(facts.get(theirs), PER_TOKEN) for theirs, ours in LITELLM_ONCE.items()}
         context = facts.get("search_context_cost_per_query") or {}
         parts["web_search"] = pico(context.get("search_context_size_medium"), PER_TOKEN)
-    tiers: dict[int, dict[str, int]] = {}
+    tiers: dict[int, dict[str, Any]] = {}
     for name, amount in facts.items():
         found = _TIER.match(name)
         if found and (found["service"] or "") == service and found["name"] in LITELLM:
@@ -112,10 +117,26 @@ def litellm(facts: Json, service: str, as_of: str) -> Price | None:
                 tiers[int(tier["range"][0])] = _named(tier, LITELLM, PER_TOKEN)
         parts |= tiers.pop(0, {})
     overrides = [Override(min_prompt_tokens=size, **amounts) for size, amounts in sorted(tiers.items())]
-    return made(parts, overrides, as_of)
+    return made(parts, [*overrides, *(() if service else _off_peak(facts))], as_of)
 
 
-def genai(model: ModelInfo, when: Mapping[str, str], day: datetime.date, as_of: str) -> Price | None:
+def _off_peak(facts: Json) -> Iterable[Override]:
+    """The cheaper hours that litellm has: windows of hours on some days of the week."""
+    cheaper = facts.get("off_peak_pricing") or {}
+    amounts = _named(cheaper, LITELLM, PER_TOKEN)
+    for window in cheaper.get("windows", ()):
+        hours = [window["hours_utc"]] if isinstance(window["hours_utc"], str) else window["hours_utc"]
+        for start, end in (tuple(span.replace(":", "").split("-")) for span in hours):
+            all_day = start == end
+            yield Override(
+                utc_start=None if all_day else start,
+                utc_end=None if all_day else end,
+                utc_days=tuple(window.get("weekdays", ())),
+                **amounts,
+            )
+
+
+def genai(model: ModelInfo, when: Mapping[str, str], day: dt.date, as_of: str) -> Price | None:
     """genai-prices on a day: later starts become dated overrides, hours of the day become hourly ones.
 
     `when` is {} for the standard price, else what one of its price variants must be for ("service_tier": "flex").
@@ -174,7 +195,7 @@ def _size(tier: tuple[int, Json]) -> int:
     return tier[0]
 
 
-def _named(source: Json, names: Mapping[str, str], scale: Decimal) -> dict[str, int]:
+def _named(source: Json, names: Mapping[str, str], scale: Decimal) -> dict[str, Any]:
     amounts = {ours: pico(source.get(theirs), scale) for theirs, ours in names.items()}
     return {name: amount for name, amount in amounts.items() if amount is not None}
 
@@ -187,5 +208,7 @@ def times(price: Price, factor: Decimal) -> Price:
 
 
 def _scaled(price: Priced, factor: Decimal) -> Priced:
-    parts = {name: pico(Decimal(amount) * factor, Decimal(1)) for name in GENAI.values() if (amount := getattr(price, name))}
+    parts = {
+        name: pico(Decimal(amount) * factor, Decimal(1)) for name in GENAI.values() if (amount := getattr(price, name))
+    }
     return msgspec.structs.replace(price, **parts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import fnmatch
 import gzip
 import importlib.util
@@ -96,7 +96,9 @@ class LiteLLM:
 
     def __init__(self, file: Path) -> None:
         data: Json = json.loads(file.read_bytes())
-        self._models = {key: facts for key, facts in data.items() if "litellm_provider" in facts and key != "sample_spec"}
+        self._models = {
+            key: facts for key, facts in data.items() if "litellm_provider" in facts and key != "sample_spec"
+        }
         self._aliases = {key: facts["alias_of"] for key, facts in data.items() if "alias_of" in facts}
         self._as_of: str = RULES["sources"]["vendor"]
 
@@ -125,7 +127,12 @@ class LiteLLM:
         flags |= {"include_reasoning": has("reasoning"), "web_search_options": has("web_search")}
         flags |= {name: has("response_schema") for name in ("response_format", "structured_outputs")}
         flags["temperature"] = facts.get("supports_sampling_params", True)
-        inputs = {"image": has("vision"), "file": has("pdf_input"), "audio": has("audio_input"), "video": has("video_input")}
+        inputs = {
+            "image": has("vision"),
+            "file": has("pdf_input"),
+            "audio": has("audio_input"),
+            "video": has("video_input"),
+        }
         by_service = {name: prices.litellm(facts, service, self._as_of) for name, service in SERVICES.items()}
         context, served = facts.get("max_input_tokens"), facts.get("supported_endpoints") or ()
         latest = tuple(self._native(alias, "") for alias, target in self._aliases.items() if target == key)
@@ -134,7 +141,9 @@ class LiteLLM:
             id="",
             kind=kind,
             aliases=tuple(alias.rpartition("/")[2] for alias in latest),
-            dialects=("responses",) if facts.get("mode") == "responses" and "/v1/chat/completions" not in served else (),
+            dialects=("responses",)
+            if facts.get("mode") == "responses" and "/v1/chat/completions" not in served
+            else (),
             context_length=context if isinstance(context, int) and context > 0 else None,
             max_completion_tokens=facts.get("max_output_tokens") or None,
             input_modalities=("text", *(name for name, given in inputs.items() if given)),
@@ -154,7 +163,9 @@ class LiteLLM:
     def uplift(self, slug: str, names: Json) -> Mapping[str, float]:
         """How much dearer the regional endpoints of a provider's models are, by native name."""
         factors = {
-            full_name(slug, self._native(key, facts["litellm_provider"])): facts.get("regional_endpoint_uplift_multiplier")
+            full_name(slug, self._native(key, facts["litellm_provider"])): facts.get(
+                "regional_endpoint_uplift_multiplier"
+            )
             for key, facts in self._models.items()
             if facts["litellm_provider"] in names.get("litellm", ())
         }
@@ -166,7 +177,7 @@ class GenaiPrices:
 
     name = "genai-prices"
 
-    def __init__(self, day: datetime.date) -> None:
+    def __init__(self, day: dt.date) -> None:
         self._providers: Mapping[str, Provider] = {provider.id: provider for provider in genai_providers}
         self._day = day
         self._as_of: str = RULES["sources"]["vendor"]
@@ -218,7 +229,7 @@ def kind_of(native: str, mode: str | None = None, outputs: list[str] | None = No
         return None
     for kind in ("rerank", "embedding", "moderation"):
         if _KINDS[kind].search(lower):
-            return kind  # type: ignore[return-value]
+            return kind
     if mode is not None:
         return _MODES[mode]
     return None if _KINDS["skip"].search(lower) else "chat"
@@ -261,6 +272,9 @@ def _litellm_reasoning(facts: Json) -> Reasoning:
         default_effort=facts.get("default_reasoning_effort"),
         default_enabled=facts.get("default_reasoning_effort") != "none" and not (adaptive and not _always(facts)),
         mandatory=bool(facts.get("thinking_always_on")),
+        budget=(1024, (facts.get("max_output_tokens") or 65_536) - 1)
+        if facts.get("supports_legacy_thinking")
+        else None,
         adaptive=adaptive,
     )
 
@@ -272,4 +286,7 @@ def _always(facts: Json) -> bool:
 def _agree(native: str, info: ModelInfo) -> bool:
     """genai-prices matches some names by their beginning: what follows must be no more than a date or a version."""
     rest = native.rpartition("/")[2].removeprefix(info.id.lower().rpartition("/")[2])
-    return not re.search(r"(^|-)(mini|nano|lite|pro|fast|turbo|thinking|vision|audio|search|image)\b", rest) or rest == native
+    return (
+        not re.search(r"(^|-)(mini|nano|lite|pro|fast|turbo|thinking|vision|audio|search|image)\b", rest)
+        or rest == native
+    )

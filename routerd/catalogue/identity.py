@@ -17,7 +17,9 @@ VARIANTS = ("free", "thinking", "extended", "batch", "exacto", "nitro", "floor",
 
 _REGION = re.compile(r"^(us-gov|us|eu|apac|jp|au|in|ca|global)\.(?=[a-z0-9-]+\.)")
 """Bedrock's cross-region inference profiles: https://docs.aws.amazon.com/bedrock/latest/userguide/cross-region-inference.html."""
-_WRAPPERS = re.compile(r"^(accounts/[^/]+/(models|routers)/|publishers/[^/]+/models/|@(cf|hf)/|hf:|models/|system\.ai\.)")
+_WRAPPERS = re.compile(
+    r"^(accounts/[^/]+/(models|routers)/|publishers/[^/]+/models/|@(cf|hf)/|hf:|models/|system\.ai\.)"
+)
 _CLARIFAI = re.compile(r"^([^/]+)/[^/]+/models/")
 _ENDS = re.compile(r"(@(default|latest|\d{3})|-maas|(-v?\d+)?:\d+|-hf|-tee)$")
 _VERSION = re.compile(r"-v\d+$")
@@ -83,11 +85,13 @@ class Names:
         text, variant = _split_variant(native)
         head, _, rest = text.lower().rpartition("/")
         exact = self._ids.get((head, words(rest)))
-        if exact is not None and rest not in self._tables.aliases:
+        if exact is not None and provider not in self._terse and rest not in self._tables.aliases:
             return Named(exact + variant, known=True)
         region, author, slug = self._take_apart(provider, text)
         for candidate, quantization, tag in self._candidates(provider, slug):
             found = self._aliases.get(words(candidate)) or self._ids.get((author, words(candidate)))
+            if found is None and quantization != "unknown":  # somebody's quantization of another's model
+                found = self._ids.get((self._family(candidate), words(candidate)))
             if found is not None:
                 return Named(found + variant, quantization, region or tag, known=True)
         plain, quantization, tag = self._plain(slug)
@@ -136,14 +140,14 @@ class Names:
                 break
             stems.append((stem, quantization, tag))
         for stem, quantization, tag in stems:
+            if provider in self._terse:
+                yield f"{stem}-instruct", quantization, tag
+                yield f"{stem}-it", quantization, tag
             yield stem, quantization, tag
             if stem.endswith("-latest"):
                 yield stem.removesuffix("-latest"), quantization, tag
             if stem.endswith("-instruct"):
                 yield stem.removesuffix("-instruct"), quantization, tag
-            if provider in self._terse:
-                yield f"{stem}-instruct", quantization, tag
-                yield f"{stem}-it", quantization, tag
 
     def _shorter(self, stem: str, quantization: str, tag: str) -> tuple[str, str, str, bool]:
         """A name without one more of what may stand at its end."""
