@@ -191,12 +191,12 @@ class Daemon:
             raise ConfigError([f"state directory {self.state}: {error.strerror or error}"]) from error
         built = runtime.build(config, secrets=secrets, issued=entries, admin=admin)
         built = msgspec.structs.replace(built, hosts=built.hosts | {listen.host for listen in self._held})
-        if any(source.dialect == "simulator" for source in built.sources.values()) and not self._simulator:
+        if any(source.simulated for source in built.sources.values()) and not self._simulator:
             simulator = Simulator()
             self._simulator = f"http://127.0.0.1:{await simulator.start()}"
             self._cleanup.push_async_callback(simulator.close)
         generation = destinations.build(built, simulator=self._simulator, environ=os.environ)
-        for place in {destination.origin for destination in generation.destinations.values()}:
+        for place in {place.origin for found in generation.destinations.values() for place in found.places.values()}:
             try:
                 await asyncio.to_thread(
                     prepare, place

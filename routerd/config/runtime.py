@@ -25,7 +25,13 @@ LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 KEYLESS = frozenset({"aws", "google", "none"})
 """Ways to prove who we are that want no key: credentials of the cloud's own, or nothing."""
-AUTH_OF = {"anthropic": "x-api-key", "gemini": "x-goog-api-key", "azure": "api-key", "bedrock": "aws", "vertex": "google"}
+AUTH_OF = {
+    "anthropic": "x-api-key",
+    "gemini": "x-goog-api-key",
+    "azure": "api-key",
+    "bedrock": "aws",
+    "vertex": "google",
+}
 """How a provider that the catalogue does not know wants its key, by its first dialect; others as a bearer token."""
 
 

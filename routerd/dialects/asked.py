@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -76,10 +77,11 @@ class Asked:
                 dialect=name,
                 encoded=self._with_betas(self.door.same.rewrite(self.request, target, **self.way), name),
                 same=self.door.same,
-                decode_error=dialect.decode_error,
-                encoder=lambda: self.door.encoder(self._origin(model), **self.way),
+                speaks=dialect,
+                open_encoder=partial(self.door.encoder, **self.way),
+                origin=self._origin(model),
             )
-        origin = self._origin(model)
+        origin = self._origin(model, request=decoded(self.request.raw))
         encoded = doors.framed(dialect.encode(self.chat, framed), framed)
         return Translated(
             dialect=name,
@@ -96,14 +98,14 @@ class Asked:
             return False
         return self.door.kind != "completion" or target.kind != "chat"  # a chat model has no door for bare prompts
 
-    def _origin(self, model: str) -> Origin:
+    def _origin(self, model: str, request: Json | None = None) -> Origin:
         return Origin(
             id=self.id,
             model=model,
             created=self.created,
             openrouter=self.openrouter,
             asked_usage=self.request.asked_usage,
-            request=decoded(self.request.raw),
+            request=request or {},
         )
 
     def _with_betas(self, encoded: Encoded, dialect: str) -> Encoded:
@@ -112,5 +114,7 @@ class Asked:
             return encoded
         own = [value for name, value in encoded.headers if name == BETAS]
         others = tuple(header for header in encoded.headers if header[0] != BETAS)
-        wanted = dict.fromkeys(word for text in (*own, self.betas) for part in text.split(",") if (word := part.strip()))
+        wanted = dict.fromkeys(
+            word for text in (*own, self.betas) for part in text.split(",") if (word := part.strip())
+        )
         return msgspec.structs.replace(encoded, headers=(*others, (BETAS, ",".join(wanted))))

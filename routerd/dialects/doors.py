@@ -99,9 +99,7 @@ def _amended(body: bytes, amendment: Amendment, fingerprint: bool, answer: Answe
     return openai.amend_answer(body, amendment, fingerprint=fingerprint, answer=answer)
 
 
-OPENAI = Same(
-    rewrite=_chat_request, tap=_stream_tap, read_answer=openai.read_answer, amend_answer=_amended
-)
+OPENAI = Same(rewrite=_chat_request, tap=_stream_tap, read_answer=openai.read_answer, amend_answer=_amended)
 
 CHAT = Door(
     name="chat",
@@ -149,7 +147,9 @@ RESPONSES = Door(
         rewrite=responses_tap.rewrite,
         tap=lambda amend, _hide, mask: responses_tap.ResponsesTap(amend=amend, mask=mask),
         read_answer=responses_tap.read_answer,
-        amend_answer=lambda body, amendment, fingerprint, _answer: responses_tap.amend_answer(body, amendment, fingerprint=fingerprint),
+        amend_answer=lambda body, amendment, fingerprint, _answer: responses_tap.amend_answer(
+            body, amendment, fingerprint=fingerprint
+        ),
     ),
     read=responses_door.read,
     to_chat=responses_door.to_chat,
@@ -184,9 +184,7 @@ PATHS: Mapping[str, Door] = {
 
 
 def _dialect(module: Any) -> Dialect:  # noqa: ANN401  # a module with the functions of dialects/shape.py
-    return Dialect(
-        encode=module.encode, decode=module.decode, decoder=module.decoder, decode_error=module.decode_error
-    )
+    return Dialect(encode=module.encode, decode=module.decode, decoder=module.decoder, decode_error=module.decode_error)
 
 
 DIALECTS: Mapping[str, Dialect] = {
@@ -217,8 +215,10 @@ def spoken(name: str, target: Target) -> tuple[Dialect, Target]:
 
 
 def framed(encoded: Encoded, target: Target) -> Encoded:
-    """A request in the path of its cloud. Azure's deployments are named in the path:
-    https://learn.microsoft.com/en-us/azure/ai-foundry/openai/reference."""
+    """A request in the path of its cloud.
+
+    Azure's deployments are named there: https://learn.microsoft.com/en-us/azure/ai-foundry/openai/reference.
+    """
     if target.frame != "azure":
         return encoded
     path = f"/openai/deployments/{quote(target.model, safe='')}{encoded.path}"

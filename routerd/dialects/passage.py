@@ -35,8 +35,8 @@ class Passage(Protocol):
     def straight(self) -> bool:
         """Bytes pass as they are."""
 
-    def tap(self, amend: Amend, *, hide_usage: bool, mask: Mask) -> Tap:
-        """What the bytes of a stream go through."""
+    def tap(self, amend: Amend, *, hide_usage: bool, mask: Mask, body: bool) -> Tap:
+        """What the bytes of a stream go through. `body`: they begin a JSON body instead of a stream."""
 
     def whole(self, body: bytes, amend: Amend, *, fingerprint: bool) -> tuple[Answer, bytes] | ProviderError:
         """A whole answer: what it says, and what the client gets. ProviderAnswerInvalid when it is none."""
@@ -44,8 +44,8 @@ class Passage(Protocol):
     def refusal(self, status: int, body: bytes) -> ProviderError:
         """The provider's error answer."""
 
-    def broken(self, envelope: Json) -> bytes:
-        """The event that ends a stream which failed."""
+    def broken(self, envelope: Json, tap: Tap | None) -> bytes:
+        """The event that ends a stream which failed; `tap` is what it went through, if anything came of it."""
 
 
 class Straight(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,13 +54,15 @@ class Straight(msgspec.Struct, frozen=True, kw_only=True):
     dialect: str
     encoded: Encoded
     same: Same
-    decode_error: Callable[[int, bytes], ProviderError]
-    encoder: Callable[[], Encoder]
-    """Writes the event that ends a stream which failed."""
+    speaks: Dialect
+    open_encoder: Callable[[Origin], Encoder]
+    origin: Origin
     straight: bool = True
 
-    def tap(self, amend: Amend, *, hide_usage: bool, mask: Mask) -> Tap:
-        """A tap that lets the bytes through."""
+    def tap(self, amend: Amend, *, hide_usage: bool, mask: Mask, body: bool) -> Tap:
+        """A tap that lets the bytes through; a body in the place of a stream is told as one."""
+        if body:
+            return Translation(self.speaks.decoder(), self.open_encoder(self.origin), amend=amend)
         return self.same.tap(amend, hide_usage, mask)
 
     def whole(self, body: bytes, amend: Amend, *, fingerprint: bool) -> tuple[Answer, bytes] | ProviderError:
@@ -73,11 +75,14 @@ class Straight(msgspec.Struct, frozen=True, kw_only=True):
 
     def refusal(self, status: int, body: bytes) -> ProviderError:
         """The provider's error answer."""
-        return self.decode_error(status, body)
+        return self.speaks.decode_error(status, body)
 
-    def broken(self, envelope: Json) -> bytes:
-        """The event that ends a stream which failed."""
-        return self.encoder().error(envelope)
+    def broken(self, envelope: Json, tap: Tap | None) -> bytes:
+        """The event that ends a stream which failed, under the names that the provider's events had."""
+        origin = self.origin
+        if tap is not None:
+            origin = msgspec.structs.replace(origin, id=tap.upstream_id or origin.id, model=tap.model or origin.model)
+        return self.open_encoder(origin).error(envelope)
 
 
 class Translated(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,8 +97,8 @@ class Translated(msgspec.Struct, frozen=True, kw_only=True):
     origin: Origin
     straight: bool = False
 
-    def tap(self, amend: Amend, *, hide_usage: bool, mask: Mask) -> Tap:  # noqa: ARG002  # the encoder hides; errors are ours
-        """A translation of the stream."""
+    def tap(self, amend: Amend, *, hide_usage: bool, mask: Mask, body: bool) -> Tap:  # noqa: ARG002  # as every passage
+        """A translation of the stream, or of a body in its place."""
         return Translation(self.speaks.decoder(), self.encoder, amend=amend)
 
     def whole(self, body: bytes, amend: Amend, *, fingerprint: bool) -> tuple[Answer, bytes] | ProviderError:  # noqa: ARG002  # the door's own answers are complete
@@ -109,7 +114,7 @@ class Translated(msgspec.Struct, frozen=True, kw_only=True):
         """The provider's error answer."""
         return self.speaks.decode_error(status, body)
 
-    def broken(self, envelope: Json) -> bytes:
+    def broken(self, envelope: Json, tap: Tap | None) -> bytes:  # noqa: ARG002  # the encoder knows what it has written
         """The event that ends a stream which failed."""
         return self.encoder.error(envelope)
 

@@ -163,19 +163,37 @@ Amend = Callable[[Usage], Amendment]
 class Tap(Protocol):
     """What the exchange sees of any stream, passed straight through or translated. See `openai_stream.StreamTap`."""
 
-    output: bool
-    """The first output was seen: content, reasoning, a tool call, a finish reason. No fallback after that."""
-    finish_reason: str | None
-    native_finish_reason: str | None
-    upstream_id: str | None
-    model: str | None
-    error: ProviderError | None
-    events: int
-    """Events that carried output, for an estimate where the provider never counts."""
+    @property
+    def output(self) -> bool:
+        """The first output was seen: content, reasoning, a tool call, a finish reason. No fallback after that."""
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Why it ended, in neutral words."""
+
+    @property
+    def native_finish_reason(self) -> str | None:
+        """The same in the provider's."""
 
     @property
     def usage(self) -> Usage | None:
-        """The last that was counted."""
+        """What the provider counted."""
+
+    @property
+    def upstream_id(self) -> str | None:
+        """The provider's id for the answer."""
+
+    @property
+    def model(self) -> str | None:
+        """The model as the provider names it."""
+
+    @property
+    def error(self) -> ProviderError | None:
+        """An error that came inside the stream, the first one."""
+
+    @property
+    def events(self) -> int:
+        """Events that carried output, for an estimate where the provider never counts."""
 
     @property
     def whole(self) -> bool:

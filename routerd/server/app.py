@@ -6,9 +6,8 @@ aiohttp's low-level server is used (docs/adr/0002): its application layer costs 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
-from typing import Any
 
 import structlog
 
@@ -30,6 +29,7 @@ from routerd.server.destinations import Generation
 from routerd.server.discovery import Discovery
 from routerd.server.inference import Caller
 from routerd.server.services import Present, Services
+from routerd.server.stats import Traffic
 
 log = structlog.get_logger("routerd")
 
@@ -55,6 +55,7 @@ class App:
         self.services = services
         self.started = started
         self.draining = False
+        self._traffic = Traffic(services.health, services.loop.time)
         self.generation: Generation
         self.discovery: Discovery
         self._metrics: bytes = b""
@@ -115,7 +116,7 @@ class App:
             table = self.management if path.startswith("/admin/") else self.operations
             handler = table.get((method, path))
         if handler is None:
-            raise _absent({**self.doors, **table}, client.method, path, place)
+            raise _absent([*self.doors, *table], client.method, path, place)
         caller = self._caller(client, path, openrouter=path.startswith("/api/v1/"), extra=extra)
         self.services.tallies.total += table is self.doors
         return await handler(client, caller)
@@ -164,7 +165,7 @@ class App:
     def _present(self) -> Present:
         return Present(self.generation, self.services, self.discovery)
 
-    async def _infer(self, client: Client, caller: Caller, *, door: Door, **way: Any) -> Whole | None:
+    async def _infer(self, client: Client, caller: Caller, *, door: Door, **way: str | bool) -> Whole | None:
         if self.draining:
             raise Draining("routerd is shutting down", retry_after=1)
         return await inference.serve(client, caller, self._present, door=door, way=way)
@@ -183,10 +184,8 @@ class App:
 
     async def _list(self, client: Client, caller: Caller) -> Whole:
         await self.discovery.first()
-        shown = listing.Listing(
-            self.generation.runtime, self.discovery.lists, self.services.stats, started=int(self.started)
-        )
-        allowed = partial(may_use, self.generation.runtime.policy, caller.key, caller.environment)
+        shown = listing.Listing(self.generation.runtime, self.discovery.lists, self._traffic, started=int(self.started))
+        allowed = partial(listing.may_use, self.generation.runtime.policy, caller.key, caller.environment)
         place = place_of(headers.path_of(client.target))
         return json(shown.answer(client.target, place, openrouter=caller.openrouter, allowed=allowed))
 
@@ -211,7 +210,7 @@ def place_of(path: str) -> str:
     for prefix in ("/api/v1/", "/v1/", "/v1beta/"):
         if path.startswith(prefix):
             return path[len(prefix) :]
-    return path[1:]
+    return path.removeprefix("/")
 
 
 def envelope_of(target: str) -> Callable[[RouterdError], bytes]:
@@ -230,8 +229,8 @@ async def _no_websocket(client: Client, _caller: Caller) -> Whole:
     raise MethodNotAllowed("/v1/responses takes POST, not GET", metadata={"allowed": ["POST"]})
 
 
-def _absent(table: Mapping[tuple[str, str], Handler], method: str, path: str, place: str) -> RouterdError:
-    if allowed := sorted(other for other, known in table if known == place):
+def _absent(known: Iterable[tuple[str, str]], method: str, path: str, place: str) -> RouterdError:
+    if allowed := sorted(other for other, where in known if where in (path, place)):
         text = f"{path[:200]} takes {' or '.join(allowed)}, not {method[:20]}"
         return MethodNotAllowed(text, metadata={"allowed": allowed})
     return NotFound(f"no such path: {path[:200]}")

@@ -1,6 +1,6 @@
 """Counting a prompt's tokens without having it answered: by Anthropic where it will serve, else by our estimate.
 
-Asking is free at Anthropic (https://platform.claude.com/docs/en/build-with-claude/token-counting), so nothing is recorded.
+Asking is free there (https://platform.claude.com/docs/en/build-with-claude/token-counting), so nothing is recorded.
 """
 
 from __future__ import annotations

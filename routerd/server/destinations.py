@@ -27,7 +27,7 @@ ACCEPT = b"Accept-Encoding: identity\r\nUser-Agent: routerd/%b\r\n" % __version_
 
 
 ANTHROPIC_VERSION = "2023-06-01"
-"""https://platform.claude.com/docs/en/api/versioning: the only version since; newer SDKs name others, it still holds."""
+"""https://platform.claude.com/docs/en/api/versioning: newer SDKs name others, this one holds."""
 
 
 class Signer(Protocol):
@@ -120,9 +120,7 @@ def build(
 
     ConfigError for a proxy of the environment that cannot be used.
     """
-    destinations = {
-        name: _destination(source, simulator, environ, signers) for name, source in runtime.sources.items()
-    }
+    destinations = {name: _destination(source, simulator, environ, signers) for name, source in runtime.sources.items()}
     proxies = (place.origin.proxy for found in destinations.values() for place in found.places.values())
     passwords = [proxy.authorization for proxy in proxies if proxy is not None and proxy.authorization is not None]
     keys = [key for source in runtime.sources.values() for key in source.keys]
@@ -183,7 +181,9 @@ def _key_header(auth: str, dialect: str, key: Secret) -> bytes:
     elif auth == "google":
         name = "x-goog-api-key"  # Vertex' express mode; without a key its signer brings a token
     value = key.reveal().encode()
-    return b"Authorization: Bearer %b\r\n" % value if name in {"bearer", "aws"} else b"%b: %b\r\n" % (name.encode(), value)
+    return (
+        b"Authorization: Bearer %b\r\n" % value if name in {"bearer", "aws"} else b"%b: %b\r\n" % (name.encode(), value)
+    )
 
 
 def _own_headers(headers: Mapping[str, str]) -> bytes:

@@ -42,11 +42,13 @@ class Download:
         self._inflater: Inflater | None = None
 
     def on_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        """Take the status."""
         self._status = status
         if any(name == b"content-encoding" and value.strip().lower() in CODINGS for name, value in headers):
             self._inflater = Inflater()  # it was asked not to compress
 
     def on_data(self, data: bytes) -> None:
+        """Take some of the body, up to `MOST`."""
         if self._done.done():
             return
         try:
@@ -57,6 +59,7 @@ class Download:
             self.on_error(UpstreamError("invalid", f"the list is over {MOST >> 20} MiB"))
 
     def on_end(self) -> None:
+        """Give the body to whoever waits."""
         if self._done.done():
             return
         if self._status == 200:
@@ -65,6 +68,7 @@ class Download:
             self._done.set_exception(UpstreamError("invalid", f"answered {self._status}"))
 
     def on_error(self, error: UpstreamError) -> None:
+        """Give the error to whoever waits."""
         if not self._done.done():
             self._done.set_exception(error)
 

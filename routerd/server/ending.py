@@ -104,7 +104,8 @@ def in_band(error: ProviderError, mask: Mask) -> Failure:
 def error_event(exchange: Exchange, error: RouterdError) -> bytes:
     """The last event of a stream that failed, in the door's form."""
     error.generation_id = exchange.ask.id
-    return exchange.leg.passage.broken({**envelope(error), "provider": exchange.leg.candidate.endpoint.provider})
+    leg = exchange.leg
+    return leg.passage.broken({**envelope(error), "provider": leg.candidate.endpoint.provider}, leg.tap)
 
 
 def journal(exchange: Exchange) -> None:

@@ -165,7 +165,7 @@ class Exchange:
         try:
             leg = Leg(self, candidate)
         except InvalidRequest as error:
-            self._inexpressible(candidate, error)
+            self._inexpressible(error)
             return
         self.leg = leg
         self.legs.append(leg)
@@ -176,7 +176,7 @@ class Exchange:
         self.services.health.began(candidate, self.services.loop.time())
         leg.send()
 
-    def _inexpressible(self, candidate: Candidate, error: InvalidRequest) -> None:
+    def _inexpressible(self, error: InvalidRequest) -> None:
         """Go on: what was asked for cannot be said to this candidate, and perhaps to another."""
         failure = Failure(kind="inexpressible", message=error.message)
         decision = self.attempts.failed(failure, ms=0.0)

@@ -80,8 +80,14 @@ class Leg:
         elif head.content_encoding not in {b"", b"identity"}:
             self._abandon(Failure(kind="invalid", message=f"answered in {head.content_encoding.decode('latin-1')}"))
             return
-        if 200 <= status < 300 and self.exchange.ask.request.stream:
-            self._open_tap()
+        if self._streams and (limit := self.destination.first_token):
+            self.late = clock.precise() + limit
+            self.exchange.set_timer()
+
+    @property
+    def _streams(self) -> bool:
+        """What comes is a stream, or an answer in the place of one."""
+        return 200 <= self.status < 300 and self.exchange.ask.request.stream
 
     def on_data(self, data: bytes) -> None:
         """Take some of the answer's body."""
@@ -93,6 +99,8 @@ class Leg:
                 self.on_error(UpstreamError("invalid", str(error)))
                 return
         tap = self.tap
+        if tap is None and self._streams:
+            tap = self._open_tap(data)
         if tap is None:
             self._collect(data)
         elif self.exchange.attempts.committed:
@@ -102,8 +110,11 @@ class Leg:
 
     def on_end(self) -> None:
         """Take note that the answer is complete."""
+        unfinished = Failure(kind="disconnected", message="the stream ended before it was finished")
         if self.tap is not None:
-            self._stream_over(self.tap, Failure(kind="disconnected", message="the stream ended before it was finished"))
+            self._stream_over(self.tap, unfinished)
+        elif self._streams:
+            self.exchange.on_failure(self, unfinished)
         elif 200 <= self.status < 300:
             self._whole()
         else:
@@ -129,13 +140,17 @@ class Leg:
 
     # A stream.
 
-    def _open_tap(self) -> None:
+    def _open_tap(self, data: bytes) -> Tap | None:
+        """The tap for a stream, whatever its Content-Type says; None while nothing but blanks has come."""
+        begins = data.lstrip()
+        if not begins:
+            return None
         ask = self.exchange.ask
         amend = partial(ending.amendment, exchange=self.exchange, endpoint=self.candidate.endpoint)
-        self.tap = self.passage.tap(amend, hide_usage=ask.hide_usage, mask=ask.generation.mask)
-        if limit := self.destination.first_token:
-            self.late = clock.precise() + limit
-            self.exchange.set_timer()
+        self.tap = self.passage.tap(
+            amend, hide_usage=ask.hide_usage, mask=ask.generation.mask, body=begins.startswith(b"{")
+        )
+        return self.tap
 
     def _before_output(self, tap: Tap, data: bytes) -> None:
         events = tap.feed(data)

@@ -1,7 +1,7 @@
 """Listings: which models, endpoints and providers there are, by the filters and sorts of OpenRouter's API.
 
-What is configured is listed; `?all=1` lists the whole catalogue. A filter that no data here can answer is refused rather
-than ignored.
+What is configured is listed; `?all=1` lists the whole catalogue. A filter that no data here can answer is refused
+rather than ignored.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from routerd.config.runtime import Runtime
 from routerd.config.schema import Provider
 from routerd.errors import InvalidRequest, NotFound, UnknownModel
 from routerd.routing.candidates import Endpoint, Lists, passed_on, resolve
+from routerd.routing.filters import allow_faults, layer_faults
+from routerd.routing.question import Policy
 from routerd.server import rows
 from routerd.server.rows import Stats
 from routerd.server.selection import ORDERS, Entry, Query, best, page, tests
@@ -75,7 +77,9 @@ class Listing:
             return self.model(name)
         return self.endpoints(name.removesuffix("/endpoints")) if name.endswith("/endpoints") else self.one(name)
 
-    def models(self, query: Query, *, path: str, modalities: str, allowed: Callable[[Endpoint], bool] | None = None) -> bytes:
+    def models(
+        self, query: Query, *, path: str, modalities: str, allowed: Callable[[Endpoint], bool] | None = None
+    ) -> bytes:
         """GET /models and its like. `modalities` is the default of `output_modalities`. InvalidRequest."""
         found = list(self._chosen(query, modalities=modalities, allowed=allowed))
         shown, following = page(found, query, path=path)
@@ -109,11 +113,14 @@ class Listing:
         entry = self._entry(name)
         row = self._row(entry)
         shown = {key: row[key] for key in ("id", "name", "created", "description", "architecture")}
-        return msgspec.json.encode({"data": shown | {"endpoints": [self._endpoint(place) for place in entry.endpoints]}})
+        return msgspec.json.encode(
+            {"data": shown | {"endpoints": [self._endpoint(place) for place in entry.endpoints]}}
+        )
 
     def zdr(self) -> bytes:
         """GET /endpoints/zdr."""
-        return msgspec.json.encode({"data": [self._endpoint(place) for place in self._runtime.endpoints if place.data.zdr]})
+        kept = [place for place in self._runtime.endpoints if place.data.zdr]
+        return msgspec.json.encode({"data": [self._endpoint(place) for place in kept]})
 
     def providers(self, query: Query) -> bytes:
         """GET /providers."""
@@ -211,8 +218,17 @@ class Listing:
             "top-weekly": lambda entry: -self._stats.served(entry.endpoints),
         }
         if order not in keys:
-            raise InvalidRequest(f"`sort` must be one of {', '.join(keys)}, not \"{order[:60]}\"")
+            raise InvalidRequest(f'`sort` must be one of {", ".join(keys)}, not "{order[:60]}"')
         return sorted(entries, key=keys[order])
+
+
+def may_use(policy: Policy, key: str, environment: str | None, endpoint: Endpoint) -> bool:
+    """Whether the configuration lets a key be served by an endpoint, whatever the request says."""
+    layers = () if policy.defaults is None else (policy.defaults,)
+    allows = (policy.environments.get(environment or ""), policy.keys.get(key))
+    faults = [fault for layer in layers for fault in layer_faults(endpoint, layer)]
+    faults += [fault for allow in allows if allow is not None for fault in allow_faults(endpoint, allow)]
+    return not faults
 
 
 def _everything(query: Query) -> bool:

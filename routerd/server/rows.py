@@ -1,4 +1,4 @@
-"""One model, one endpoint, one provider as listings show them: OpenRouter's members, with OpenAI's and Anthropic's beside.
+"""A model, an endpoint, a provider as listings show them: OpenRouter's members, with OpenAI's and Anthropic's beside.
 
 What is unknown is null where a member is required, and absent elsewhere: OpenRouter's own SDKs check both.
 """

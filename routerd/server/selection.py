@@ -42,42 +42,51 @@ def tests(query: Query, *, now: float) -> list[Test]:
     return [test for name, value in query.items() if value and (test := _test(name, value, now=now)) is not None]
 
 
-def _test(name: str, value: str, *, now: float) -> Test | None:  # noqa: C901  # one case for each parameter
-    words = {word.strip().lower() for word in value.split(",") if word.strip()}
-    match name:
-        case "q":
-            text = value.lower()
-            return lambda entry: text in entry.name.lower() or text in _shown(entry).lower()
-        case "supported_parameters":
-            return lambda entry: any(words <= set(place.supported_parameters or ()) for place in entry.endpoints)
-        case "input_modalities":
-            return lambda entry: any(words <= (place.input_modalities or TEXT) for place in entry.endpoints)
-        case "output_modalities":
-            if "all" in words:
-                return None
-            return lambda entry: not entry.endpoints or any(words & (place.output_modalities or TEXT) for place in entry.endpoints)
-        case "model_authors":
-            return lambda entry: entry.name.partition("/")[0].lower() in words
-        case "arch":
-            return lambda entry: value.lower() in entry.name.lower()
-        case "providers":
-            return lambda entry: any(place.provider.lower() in words for place in entry.endpoints)
-        case "zdr":
-            return lambda entry: any(place.data.zdr for place in entry.endpoints)
-        case "distillable":
-            return lambda entry: any(place.distillable is (value == "true") for place in entry.endpoints)
-        case "region":
-            if value not in REGIONS:
-                raise InvalidRequest(f"`region` must be {' or '.join(REGIONS)}")
-            return lambda entry: any((place.data.region or "").upper() in REGIONS[value] for place in entry.endpoints)
-        case "context":
-            least = _number(name, value)
-            return lambda entry: context(entry) >= least
-        case "min_price" | "max_price" | "min_output_price" | "max_output_price":
-            return _price_test(name, _number(name, value))
-        case "min_age_days" | "max_age_days":
-            return _age_test(name, _number(name, value), now=now)
-    return None
+def _test(name: str, value: str, *, now: float) -> Test | None:
+    if name in {"min_price", "max_price", "min_output_price", "max_output_price"}:
+        return _price_test(name, _number(name, value))
+    if name in {"min_age_days", "max_age_days"}:
+        return _age_test(name, _number(name, value), now=now)
+    if name == "context":
+        least = _number(name, value)
+        return lambda entry: context(entry) >= least
+    if name == "region" and value not in REGIONS:
+        raise InvalidRequest(f"`region` must be {' or '.join(REGIONS)}")
+    found = WORDS.get(name)
+    if found is None or (name == "output_modalities" and value == "all"):
+        return None
+    words = frozenset(word.strip().lower() for word in value.split(",") if word.strip())
+    return lambda entry: found(entry, words)
+
+
+def _any(holds: Callable[[Endpoint, frozenset[str]], bool]) -> Callable[[Entry, frozenset[str]], bool]:
+    """The same of any endpoint of an entry."""
+    return lambda entry, words: any(holds(place, words) for place in entry.endpoints)
+
+
+def _named(entry: Entry, words: frozenset[str]) -> bool:
+    shown = f"{entry.name} {_shown(entry)}".lower()
+    return any(word in shown for word in words)
+
+
+def _writes(entry: Entry, words: frozenset[str]) -> bool:
+    """What its members serve is not known yet of a virtual model of names that nobody has listed."""
+    return not entry.endpoints or any(words & (place.output_modalities or TEXT) for place in entry.endpoints)
+
+
+WORDS: Mapping[str, Callable[[Entry, frozenset[str]], bool]] = {
+    "q": _named,
+    "arch": _named,
+    "model_authors": lambda entry, words: entry.name.partition("/")[0].lower() in words,
+    "output_modalities": _writes,
+    "input_modalities": _any(lambda place, words: words <= (place.input_modalities or TEXT)),
+    "supported_parameters": _any(lambda place, words: words <= set(place.supported_parameters or ())),
+    "providers": _any(lambda place, words: place.provider.lower() in words),
+    "zdr": _any(lambda place, _: place.data.zdr is True),
+    "distillable": _any(lambda place, words: place.distillable is ("true" in words)),
+    "region": _any(lambda place, words: (place.data.region or "").upper() in REGIONS[min(words)]),
+}
+"""The filters by words, a comma between them."""
 
 
 def _price_test(name: str, bound: float) -> Test:
@@ -161,4 +170,3 @@ def best(entry: Entry, measure: Measure, choose: Callable[[Iterator[float]], flo
 
 def _shown(entry: Entry) -> str:
     return entry.facts.name if entry.facts is not None else ""
-

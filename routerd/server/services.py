@@ -205,6 +205,4 @@ class Services:
             message=failure.message[:500],
             retry_after=failure.retry_after,
         )
-        self.health.missed(
-            candidate, failure, now=self.loop.time(), at=clock.wall(), cooldown=self.cooldown
-        )
+        self.health.missed(candidate, failure, now=self.loop.time(), at=clock.wall(), cooldown=self.cooldown)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from routerd.catalogue.load import providers as catalogue
-from routerd.config import runtime
+from routerd.config import endpoints, runtime
 from routerd.config.checks import passes_any_name
 from routerd.config.load import parse
 from routerd.config.runtime import Runtime, build, offline, wanted
@@ -95,7 +95,7 @@ def test_every_key_of_a_pool_is_a_candidate() -> None:
 
 def test_what_the_simulator_serves_costs_nothing_and_what_others_serve_is_unknown() -> None:
     found = of('[providers.sim]\ndialect = "simulator"\n' + LAB + "any_model = true\n")
-    assert found.names.open["sim"].price == runtime.FREE
+    assert found.names.open["sim"].price == endpoints.FREE
     assert found.names.open["lab"].price is None
 
 

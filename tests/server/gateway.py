@@ -29,6 +29,7 @@ from routerd.server.app import App
 from routerd.server.exchange import Exchange
 from routerd.server.express import Express
 from routerd.server.front import Front
+from routerd.server.leg import Leg
 from routerd.server.pool import Pool
 from routerd.server.services import Services
 from routerd.spend.journal import Journal
@@ -333,7 +334,7 @@ class Gateway:
         """The exchanges that hear a provider at this moment."""
         lanes = self.services.pool._lanes.values()
         calls = [connection.call for lane in lanes for connection in lane.busy]
-        return [cast("Exchange", call.receiver) for call in calls if call is not None]
+        return [cast("Leg", call.receiver).exchange for call in calls if call is not None]
 
     @property
     def paused(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import zlib
 from collections.abc import AsyncIterator, Sequence
@@ -16,8 +17,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from routerd.dialects.doors import WAITING
 from routerd.routing.attempts import Failure
-from routerd.server import bounds, exchange
+from routerd.server import leg
 from tests.server.gateway import FALLBACK, MESSAGES, Gateway, Reply, events, provider, text, until
 from tests.upstream import (
     Chunk,
@@ -239,7 +241,7 @@ async def test_what_came_before_the_first_output_is_held_and_sent_with_it(tmp_pa
         End(),
     ]
     async with lab(tmp_path, script) as (gateway, _), gateway.asked(STREAM) as wire:
-        await until(lambda: gateway.exchanges and gateway.exchanges[0].kept, what="the role has come")
+        await until(lambda: gateway.exchanges and gateway.exchanges[0].leg.kept, what="the role has come")
         assert not gateway.exchanges[0].opened.done()
         go_on.set()
         await wire.head()
@@ -270,7 +272,7 @@ async def test_after_any_first_output_no_other_provider_is_asked(tmp_path: Path,
 async def test_a_stream_that_says_much_without_output_counts_as_begun(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exchange, "MOST_HELD", 1000)
+    monkeypatch.setattr(leg, "MOST_HELD", 1000)
     padding = b": " + b"x" * 600 + b"\n\n"
     script: list[Step] = [SSE, Chunk(padding), Chunk(padding), Stall()]
     async with lab(tmp_path, script) as (gateway, _), gateway.asked(STREAM) as wire:
@@ -419,7 +421,7 @@ async def test_of_an_endless_error_body_only_the_beginning_is_read(tmp_path: Pat
 async def test_an_answer_beyond_the_limit_is_refused_before_it_fills_the_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exchange, "MOST_ANSWER", 1 << 20)
+    monkeypatch.setattr(leg, "MOST_ANSWER", 1 << 20)
     head = Head(200, {"content-type": "application/json", "content-length": "1000000000"})
     async with lab(tmp_path, [head, *[Chunk(b" " * 200_000)] * 6, Stall()]) as (gateway, up):
         reply = await gateway.chat()
@@ -489,8 +491,8 @@ async def test_a_client_that_waits_long_gets_a_200_and_comments_and_then_the_ans
         await wire.head()
         assert wire.status == 200
         assert "x-routerd-provider" not in wire.headers, "nobody knows yet who will have served"
-        assert await wire.piece() == bounds.WAITING
-        assert await wire.piece() == bounds.WAITING, "and another one after the same time"
+        assert await wire.piece() == WAITING
+        assert await wire.piece() == WAITING, "and another one after the same time"
         go_on.set()
         reply = await wire.rest()
         assert text(reply.events) == "Hello there"
@@ -503,7 +505,7 @@ async def test_the_first_comment_comes_with_the_head(tmp_path: Path) -> None:
         await up.seen()
         gateway.exchanges[0].ask.keepalive_after = 3600
         await wire.head()
-        assert await wire.piece() == bounds.WAITING
+        assert await wire.piece() == WAITING
 
 
 async def test_fallback_stays_possible_after_the_first_comment(tmp_path: Path) -> None:
@@ -513,7 +515,7 @@ async def test_fallback_stays_possible_after_the_first_comment(tmp_path: Path) -
     async with pair(tmp_path, one, sse_answer(chunks()), routing=SOON) as (gateway, *_):
         async with gateway.asked({**STREAM, "model": "fast"}) as wire:
             await wire.head()
-            assert await wire.piece() == bounds.WAITING
+            assert await wire.piece() == WAITING
             go_on.set()
             reply = await wire.rest()
         assert text(reply.events) == "Hello there"
@@ -530,7 +532,7 @@ async def test_a_failure_after_the_first_comment_is_an_error_event(tmp_path: Pat
     async with pair(tmp_path, [Wait(go_on), *error_answer(500)], late, routing=SOON) as (gateway, *_):
         async with gateway.asked({**STREAM, "model": "fast"}) as wire:
             await wire.head()
-            assert await wire.piece() == bounds.WAITING
+            assert await wire.piece() == WAITING
             go_on.set()
             reply = await wire.rest()
         assert reply.events[-1]["error"]["code"] in {502, 503}
@@ -552,10 +554,13 @@ async def test_an_answer_in_one_piece_after_the_first_comment_becomes_a_stream_o
         await wire.head()
         await wire.piece()
         go_on.set()
-        chunk, done = (await wire.rest()).events
-        assert (chunk["object"], chunk["provider"], done) == ("chat.completion.chunk", "lab", "[DONE]")
-        assert chunk["choices"][0]["delta"] == {**message, "tool_calls": [{**calls[0], "index": 0}]}
-        assert chunk["choices"][0]["finish_reason"] == "tool_calls"
+        *chunks, done = (await wire.rest()).events
+        assert {chunk["object"] for chunk in chunks} == {"chat.completion.chunk"}
+        assert (text(chunks), done) == ("Hello there", "[DONE]")
+        choices = [choice for chunk in chunks for choice in chunk["choices"]]
+        told_calls = [call for choice in choices for call in choice["delta"].get("tool_calls", ())]
+        assert told_calls == [{**calls[0], "index": 0}]
+        assert choices[-1]["finish_reason"] == "tool_calls"
         record = gateway.record()
     assert (record["status"], record["usage_source"]) == ("ok", "provider")
 
@@ -575,11 +580,11 @@ async def test_a_silence_in_mid_stream_is_bridged_by_comments_between_events(tmp
     async with lab(tmp_path, script, routing=SOON) as (gateway, _), gateway.asked(STREAM) as wire:
         await wire.head()
         seen = b""
-        while not seen.endswith(bounds.WAITING):
+        while not seen.endswith(WAITING):
             seen += await wire.piece()
         go_on.set()
         rest = (await wire.rest()).body
-        assert (seen + rest).replace(bounds.WAITING, b"") == ROLE + HELLO + STOP + DONE
+        assert (seen + rest).replace(WAITING, b"") == ROLE + HELLO + STOP + DONE
         assert gateway.record()["status"] == "ok"
 
 
@@ -612,6 +617,7 @@ async def test_a_key_that_is_refused_or_used_up_hands_over_to_the_next_of_its_po
         Upstream(script) as up,
         Gateway(tmp_path, provider("lab", up.url, "m"), keys={"lab": ["key-first", "key-second"]}) as gateway,
     ):
+        gateway.services.draw = lambda: 0.0
         assert told(await gateway.chat(stream=streamed)) == "Hello there"
         assert [seen.headers["authorization"][-6:] for seen in up.requests] == ["-first", "second"]
         assert [attempt["status"] for attempt in gateway.record()["attempts"]] == [status]
@@ -625,6 +631,8 @@ async def test_the_keys_of_a_pool_share_the_load(tmp_path: Path) -> None:
         Upstream(json_answer(completion())) as up,
         Gateway(tmp_path, provider("lab", up.url, "m"), keys={"lab": ["key-a", "key-b", "key-c"]}) as gateway,
     ):
+        turns = itertools.cycle([0.0, 0.4, 0.9])
+        gateway.services.draw = lambda: next(turns)
         for _ in range(6):
             await gateway.chat()
         assert [seen.headers["authorization"][-1] for seen in up.requests] == list("abcabc")
@@ -686,7 +694,7 @@ async def test_a_client_that_leaves_before_the_first_byte_is_billed_by_estimate(
 
 async def test_a_client_that_leaves_while_the_role_is_held_is_recorded(tmp_path: Path) -> None:
     async with lab(tmp_path, stream(ROLE, end=Stall())) as (gateway, up), gateway.asked(STREAM) as wire:
-        await until(lambda: gateway.exchanges and gateway.exchanges[0].kept, what="the role has come")
+        await until(lambda: gateway.exchanges and gateway.exchanges[0].leg.kept, what="the role has come")
         wire.leave()
         record = await left(gateway, up)
     assert (record["http_status"], record["usage_source"]) == (499, "estimated")
@@ -717,7 +725,7 @@ async def test_a_client_that_leaves_in_the_middle_of_a_json_answer_is_recorded(t
     head = Head(200, {"content-type": "application/json", "content-length": "5000"})
     script: list[Step] = [head, Chunk(json.dumps(completion()).encode()[:200]), Stall()]
     async with lab(tmp_path, script) as (gateway, up), gateway.asked({**STREAM, "stream": False}) as wire:
-        await until(lambda: gateway.exchanges and gateway.exchanges[0].kept, what="the answer has begun")
+        await until(lambda: gateway.exchanges and gateway.exchanges[0].leg.kept, what="the answer has begun")
         wire.leave()
         assert (await left(gateway, up))["usage_source"] == "estimated"
 
@@ -749,7 +757,7 @@ async def test_a_client_that_leaves_as_its_refusal_is_made_leaves_nothing_behind
     async with lab(tmp_path, [Stall()]) as (gateway, up), gateway.asked(STREAM) as wire:
         await up.seen()
         (running,) = gateway.exchanges
-        running._abandon(Failure(kind="invalid", message="no"))
+        running.leg._abandon(Failure(kind="invalid", message="no"))
         for client in gateway.clients:
             assert isinstance(client.transport, asyncio.Transport)
             client.transport.abort()
