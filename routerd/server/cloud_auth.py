@@ -26,7 +26,7 @@ from routerd.threads import on_thread
 T = TypeVar("T")
 
 TIMEOUT = 60.0
-"""Seconds that one fetch has. The slowest on record is an SSO login that is refreshed over a slow link."""
+"""Seconds that one fetch has before it counts as failed."""
 
 RETRY = 30.0
 """Seconds until a fetch that failed is tried again."""
