@@ -108,7 +108,7 @@ APART = [
 """Models whose names are close."""
 
 IDS = {row.id.partition(":")[0] for provider in providers() for row in models(provider)}
-UNIMPORTANT = frozenset({"instruct", "it", "hf", "fp", "maas", "latest", "a", "b", "v"})
+UNIMPORTANT = frozenset({"instruct", "it", "hf", "fp", "maas", "latest"})
 
 
 def essence(canonical: str) -> tuple[str, ...]:
