@@ -74,7 +74,7 @@ def test_what_the_accounting_added_as_raw_json_is_written() -> None:
 
 
 def test_every_chunk_has_our_head_and_the_first_alone_the_role() -> None:
-    deltas = [{"role": "assistant", "content": "a"}, {"role": "assistant", "content": "b"}]
+    deltas: list[Json] = [{"role": "assistant", "content": "a"}, {"role": "assistant", "content": "b"}]
     first, second, last, done = stream(PLAIN, *map(chunk, deltas), chunk(finish="stop"))
     assert [{key: event[key] for key in HEAD} for event in (first, second, last)] == [HEAD] * 3
     assert first["choices"][0]["delta"] == {"role": "assistant", "content": "a"}
@@ -89,7 +89,7 @@ def test_a_first_delta_without_a_role_gets_one() -> None:
 
 
 def test_chunks_that_say_nothing_are_not_sent() -> None:
-    empty = [
+    empty: list[Json] = [
         {"choices": []},
         {},
         {"id": "c1", "model": "m"},
