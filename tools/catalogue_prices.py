@@ -80,6 +80,8 @@ def made(parts: Mapping[str, int | None], overrides: Iterable[Override], as_of: 
     known.setdefault("completion", 0)
     if known.get("cache_write") == 0:  # DeepSeek and others: writing is not billed apart, it costs what the prompt does
         del known["cache_write"]
+    if known.get("cache_read", 0) > known["prompt"] > 0:  # a slip of the source: reading a cache is never dearer
+        del known["cache_read"]
     return Price(**known, overrides=tuple(overrides), as_of=as_of)
 
 

@@ -21,7 +21,8 @@ _WRAPPERS = re.compile(
     r"^(accounts/[^/]+/(models|routers)/|publishers/[^/]+/models/|@(cf|hf)/|hf:|models/|system\.ai\.)"
 )
 _CLARIFAI = re.compile(r"^([^/]+)/[^/]+/models/")
-_ENDS = re.compile(r"(@(default|latest|\d{3})|-maas|(-v?\d+)?:\d+|-hf|-tee)$")
+_ENDS = re.compile(r"(@(default|latest|\d{3})|-maas|:\d+|-hf|-tee)$")
+_NUMBERED = re.compile(r"(-v\d+)?:\d+$")
 _VERSION = re.compile(r"-v\d+$")
 """Bedrock puts it at the end of a name, with or without `:0`; elsewhere it may be all that tells two models apart."""
 _DATE = re.compile(r"[-@](20\d\d-?[01]\d-?[0-3]\d|2[4-9][01]\d[0-3]\d)$")
@@ -29,22 +30,14 @@ _WORDS = re.compile(r"[a-z]+|\d+")
 _CLAUDE_VERSION = re.compile(r"(?<=\d)-(?=\d(?!\d))")
 
 
-class Prefixes(msgspec.Struct, frozen=True):
-    """Words of a table that would be too long for one line."""
-
-    words: tuple[str, ...] = ()
-    providers: tuple[str, ...] = ()
-    more: tuple[str, ...] = ()
-
-
 class Tables(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """identity.toml."""
 
     authors: dict[str, str]
     families: dict[str, str]
-    prefixes: Prefixes
+    prefixes: tuple[str, ...]
     suffixes: dict[str, str]
-    terse: Prefixes
+    terse: tuple[str, ...]
     aliases: dict[str, str]
 
 
@@ -70,10 +63,10 @@ class Names:
 
     def __init__(self, tables: Tables, known: Iterable[str] = ()) -> None:
         self._tables = tables
-        self._prefixes = sorted((*tables.prefixes.words, *tables.prefixes.more), key=len, reverse=True)
+        self._prefixes = sorted(tables.prefixes, key=len, reverse=True)
         self._families = sorted(tables.families, key=len, reverse=True)
         self._suffixes = sorted(tables.suffixes, key=len, reverse=True)
-        self._terse = frozenset((*tables.terse.providers, *tables.terse.more))
+        self._terse = frozenset(tables.terse)
         self._aliases = {words(native): canonical for native, canonical in tables.aliases.items()}
         self._ids: dict[tuple[str, tuple[str, ...]], str] = {}
         for canonical in known:
@@ -165,7 +158,7 @@ class Names:
         """A name that is not known: without its date and its quantization, but with all that may be a model's own."""
         plain, quantization, tag = slug, "unknown", ""
         while True:
-            shorter = _DATE.sub("", _ENDS.sub("", plain))
+            shorter = _DATE.sub("", _ENDS.sub("", _NUMBERED.sub("", plain)))
             for suffix, means in self._tables.suffixes.items():
                 if means and shorter.endswith(f"-{suffix}"):
                     shorter, quantization, tag = shorter.removesuffix(f"-{suffix}"), means, suffix

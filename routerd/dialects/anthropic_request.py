@@ -32,6 +32,9 @@ _SILENT = frozenset(
 _TIERS = {"auto": "auto", "priority": "auto", "default": "standard_only", "standard_only": "standard_only"}
 """Anthropic serves with priority whoever has bought it, unless told otherwise."""
 
+_LEAST_TOP_P = 0.95
+"""The least that is taken while a model thinks."""
+
 _FILES_BETA = "files-api-2025-04-14"
 _BOTH = re.compile(r"claude-(?:[123]\b|3-|instant)")
 """Models that take `temperature` and `top_p` together; newer ones refuse that."""
@@ -113,7 +116,7 @@ def _stop(chat: Json, dropped: list[str]) -> list[str] | None:
 
 
 def _sampling(chat: Json, target: Target, thinking: Plan, dropped: list[str]) -> Json:
-    """How words are picked. While it thinks, a model takes no temperature and no top_k, and top_p from 0.95.
+    """How words are picked. While it thinks, a model takes no other temperature than 1, no top_k, and little top_p.
 
     https://platform.claude.com/docs/en/build-with-claude/extended-thinking#feature-compatibility
     """
@@ -127,7 +130,7 @@ def _sampling(chat: Json, target: Target, thinking: Plan, dropped: list[str]) ->
             value = min(max(value, 0), 1)
             dropped.append("temperature")
         neutral = value == 1 and key != "top_k"
-        fits = key == "top_p" and value >= 0.95
+        fits = neutral or (key == "top_p" and value >= _LEAST_TOP_P)
         if (known is not None and key not in known) or (thinking.thinks and not fits):
             if not neutral:
                 dropped.append(key)

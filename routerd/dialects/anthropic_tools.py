@@ -14,7 +14,7 @@ from routerd.dialects.shape import Json, Target
 
 _SEARCH = frozenset({"openrouter:web_search", "web_search", "web_search_preview", "web_search_preview_2025_03_11"})
 _FETCH = frozenset({"openrouter:web_fetch", "web_fetch"})
-_OWN = re.compile(r"[a-z][a-z_]*_20\d{6}")
+_OWN = re.compile(r"[a-z][a-z0-9_]*_20\d{6}")
 """Anthropic's own tools are called by name and date, `code_execution_20260120`."""
 
 _CHOICES = {"auto": "auto", "none": "none", "required": "any", "any": "any"}

@@ -38,6 +38,9 @@ class Conversation:
         if not self.contents and self.system:
             self.contents = [{"role": "user", "parts": self.system}]  # Gemini wants something to answer
             self.system = []
+        if self.contents and self.contents[0]["role"] == "model":
+            # A call must follow a user's turn; an empty one will do (recorded).
+            self.contents.insert(0, {"role": "user", "parts": [{"text": ""}]})
 
     def _add(self, message: Json) -> None:
         role = message.get("role")

@@ -31,6 +31,8 @@ _SPELLED = {
     "property_ordering": "propertyOrdering", "additional_properties": "additionalProperties", "defs": "$defs",
     "ref": "$ref", "prefix_items": "prefixItems",
 }  # fmt: skip
+_TYPE_NUMBERS = ("", "string", "number", "integer", "boolean", "array", "object", "null")
+"""Types as numbers, which Vertex's older clients send (google/cloud/aiplatform/v1/openapi.proto)."""
 _WHOLE = ("minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties")
 
 
@@ -74,6 +76,8 @@ def _json_schema(schema: object, depth: int) -> Any:  # noqa: ANN401
 
 
 def _type(value: object) -> object:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return _TYPE_NUMBERS[value] if 0 < value < len(_TYPE_NUMBERS) else "string"
     return value.lower() if isinstance(value, str) else value
 
 

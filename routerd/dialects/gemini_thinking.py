@@ -74,12 +74,14 @@ def _amount(said: Json, chat: Json, target: Target, *, age: float) -> Json:
     if isinstance(budget, int) and not isinstance(budget, bool):
         least, most = _bounds(target, age)
         return {"thinkingBudget": -1 if budget < 0 else min(max(budget, least), most)}
-    if effort is None and said.get("enabled") is True:
+    if effort is None:
+        known = target.reasoning
+        thinks = known.default_enabled if known is not None else "lite" not in target.model
+        if thinks or said.get("enabled") is not True:
+            return {}
         if not level:
             return {"thinkingBudget": -1}
-        effort = "medium" if target.reasoning and not target.reasoning.default_enabled else None
-    if effort is None:
-        return {}
+        effort = "medium"
     if level:
         return {"thinkingLevel": _level(effort, target, age).upper()}
     return {"thinkingBudget": _budget(effort, chat, target, age=age)}

@@ -53,7 +53,7 @@ MIME: Final = {
     "js": "text/javascript", "json": "application/json",
     "docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    "wav": "audio/wav", "mp3": "audio/mp3", "aiff": "audio/aiff", "aac": "audio/aac", "ogg": "audio/ogg",
+    "wav": "audio/wav", "mp3": "audio/mpeg", "aiff": "audio/aiff", "aac": "audio/aac", "ogg": "audio/ogg",
     "flac": "audio/flac", "m4a": "audio/m4a", "opus": "audio/opus", "pcm16": "audio/L16", "pcm": "audio/L16",
     "mp4": "video/mp4", "mpeg": "video/mpeg", "mpg": "video/mpg", "mov": "video/mov", "avi": "video/avi",
     "flv": "video/x-flv", "webm": "video/webm", "wmv": "video/wmv", "3gp": "video/3gpp", "mkv": "video/x-matroska",
@@ -62,7 +62,7 @@ MIME: Final = {
 (https://ai.google.dev/gemini-api/docs/file-input-methods)."""
 
 _ENDINGS = {mime: ending for ending, mime in reversed(MIME.items())} | {
-    "audio/mpeg": "mp3",
+    "audio/mp3": "mp3",
     "audio/x-wav": "wav",
     "audio/wave": "wav",
     "audio/mp4": "m4a",

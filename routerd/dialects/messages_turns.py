@@ -149,6 +149,8 @@ def _part(block: Json) -> Iterator[Json]:
     elif kind == "search_result":
         found = [text(part.get("text")) for part in records(block.get("content"))]
         yield {"type": "text", "text": "\n".join([text(block.get("title")), text(block.get("source")), "", *found])}
+    elif kind == "tool_reference":
+        yield {"type": "text", "text": text(block.get("tool_name"))}
     elif kind == "container_upload":
         yield {key: value for key, value in block.items() if key != "cache_control"}
 

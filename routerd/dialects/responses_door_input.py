@@ -57,7 +57,7 @@ def _take(item: Json, messages: list[Json], tools: Sequence[Tool], where: str) -
     if kind == "message":
         _message(item, messages, where)
     elif kind == "reasoning":
-        _reasoning(item, _assistant(messages))
+        _reasoning(item, _assistant(messages, speaks=True))
     elif kind == "item_reference":
         raise InvalidRequest(f"`{where}` refers to an item by its id; nothing is stored here, so send the item itself")
     elif kind.endswith(_OUTPUT) and call:
@@ -67,9 +67,13 @@ def _take(item: Json, messages: list[Json], tools: Sequence[Tool], where: str) -
         _assistant(messages).setdefault("tool_calls", []).append({"id": call, "type": "function", "function": function})
 
 
-def _assistant(messages: list[Json]) -> Json:
-    """The assistant's message that is being put together."""
-    if not messages or messages[-1]["role"] != "assistant":
+def _assistant(messages: list[Json], *, speaks: bool = False) -> Json:
+    """The assistant's message that is being put together.
+
+    It `speaks`, or thinks, after it has spoken: that is the next message, unless calls wait for their results.
+    """
+    last = messages[-1] if messages else {}
+    if last.get("role") != "assistant" or (speaks and last.get("content") and not last.get("tool_calls")):
         messages.append({"role": "assistant"})
     return messages[-1]
 
@@ -77,7 +81,7 @@ def _assistant(messages: list[Json]) -> Json:
 def _message(item: Json, messages: list[Json], where: str) -> None:
     role, content = item.get("role"), item.get("content")
     if role == "assistant":
-        _spoken(content, _assistant(messages), where)
+        _spoken(content, _assistant(messages, speaks=True), where)
     elif role in _ROLES:
         parts = _parts(content, where)
         messages.append({"role": role, "content": _plain(parts)})

@@ -64,23 +64,21 @@ def _joined(content: object) -> str:
 
 
 def _spoken(message: Json, dropped: set[str]) -> list[Json]:
-    """What the assistant said, as one message of output; nothing where it only called tools."""
-    parts: list[Json] = []
+    """What the assistant said, a refusal too, as one text; nothing where it only called tools.
+
+    Parts of output would need the id that the provider once gave them; a text needs none.
+    """
     content = message.get("content")
-    if text_of(content):
-        parts.append({"type": "output_text", "text": content})
+    texts = [string(content)]
     for part in records(content):
         kind = part.get("type")
-        if kind == "text":
-            parts.append({"type": "output_text", "text": string(part.get("text"))})
-        elif kind == "refusal":
-            parts.append({"type": "refusal", "refusal": string(part.get("refusal"))})
+        if kind in ("text", "refusal"):
+            texts.append(string(part.get(kind)))
         else:
             dropped.add(f"messages.{kind}")
-    if refusal := text_of(message.get("refusal")):
-        parts.append({"type": "refusal", "refusal": refusal})
-    parts = [part for part in parts if part.get("text") or part.get("refusal")]
-    return [{"type": "message", "role": "assistant", "content": parts}] if parts else []
+    texts.append(string(message.get("refusal")))
+    said = "".join(texts)
+    return [{"type": "message", "role": "assistant", "content": said}] if said else []
 
 
 def _call(call: Json) -> Json:

@@ -140,16 +140,16 @@ def reasoning_of(chat: Json, target: Target, dropped: list[str]) -> Json:
         effort = _effort_of(budget, chat, target)
     elif effort is None and wanted.get("enabled") is True:
         effort = "medium"
+    shown = effort != "none" and (isinstance(asked, dict) or chat.get("include_reasoning") is True)
     if effort == "none" and target.reasoning is not None and target.reasoning.mandatory:
         dropped.append("reasoning.effort")
         effort = None
     said = {key: wanted[key] for key in ("summary", "context", "mode") if wanted.get(key) is not None}
     if effort is not None:
         said["effort"] = _nearest(effort, target)
-    shown = isinstance(asked, dict) or chat.get("include_reasoning") is True
     if wanted.get("exclude") is True or chat.get("include_reasoning") is False:
         said.pop("summary", None)
-    elif shown and effort != "none":
+    elif shown:
         said.setdefault("summary", "auto")  # unasked, OpenAI shows nothing of what it thought
     return said
 

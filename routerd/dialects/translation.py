@@ -86,7 +86,7 @@ class Translation:
         if said:
             self.output = True
             self.events += 1
-        if "usage" in chunk:
+        if isinstance(chunk.get("usage"), dict):
             self._count(chunk)
         return self._encoder.chunk(chunk)
 

@@ -5,7 +5,8 @@ After the first output has gone to the client nothing is tried again: that rule 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -32,6 +33,12 @@ STATUS_OF = {
     "invalid": 502,
 }
 """What the client is told when the provider gave no status of its own."""
+
+
+BACKOFF = 0.5
+"""Seconds before somebody is asked again for the first time, give or take a half; doubled each time."""
+LONGEST_WAIT = 10.0
+"""Seconds; a client that must wait longer is better told so."""
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,37 +101,117 @@ class Try(msgspec.Struct, frozen=True):
     candidate: Candidate
 
 
+class Wait(msgspec.Struct, frozen=True):
+    """Nothing else is left: ask this candidate again, after so many seconds."""
+
+    candidate: Candidate
+    seconds: float
+
+
+class Carry(msgspec.Struct, frozen=True):
+    """One of two that were being asked failed: go on with this one, which is still at it."""
+
+    candidate: Candidate
+
+
 class Reply(msgspec.Struct, frozen=True):
     """Nothing is left to try: tell the client."""
 
     error: RouterdError
 
 
+Decision = Try | Wait | Carry | Reply
+
+
 class Attempts:
-    """The candidates of one request, in order, and what became of those that were tried."""
+    """The candidates of one request, in order, and what became of those that were tried.
 
-    __slots__ = ("_left", "_most", "candidate", "committed", "tried")
+    `most`: attempts in all. `deadline`: when to stop trying, on the caller's clock. `retries`: how often the last
+    resort, asking somebody again, may be taken; `draw` spreads those, so that many clients do not come back at once.
+    """
 
-    def __init__(self, candidates: Sequence[Candidate], *, most: int) -> None:
+    __slots__ = ("_deadline", "_draw", "_left", "_most", "_retries", "candidate", "committed", "second", "tried")
+
+    def __init__(
+        self,
+        candidates: Sequence[Candidate],
+        *,
+        most: int,
+        deadline: float | None = None,
+        retries: int = 0,
+        draw: Callable[[], float] = float,
+    ) -> None:
         self._left = list(candidates)
         self._most = most
+        self._deadline = math.inf if deadline is None else deadline
+        self._retries = retries
+        self._draw = draw
         self.tried: list[Tried] = []
         self.candidate = self._left.pop(0)
         """The one being asked."""
+        self.second: Candidate | None = None
+        """The one being asked as well, because the first has been silent for long (a hedge)."""
         self.committed = False
         """The first output has gone to the client."""
 
-    def failed(self, failure: Failure, *, ms: float) -> Try | Reply:
-        """Take note that the candidate being asked failed after `ms`, and say what follows."""
-        candidate = self.candidate
-        self.tried.append(Tried(candidate, failure, ms))
+    def failed(self, failure: Failure, *, ms: float, now: float = 0.0, candidate: Candidate | None = None) -> Decision:
+        """Take note that a candidate failed after `ms`, and say what follows. None: the one, or first, being asked."""
+        failing = self.candidate if candidate is None else candidate
+        self.tried.append(Tried(failing, failure, ms))
         if self.committed:
             return Reply(self.error())
-        self._left = [other for other in self._left if not _shares(other, candidate, failure)]
+        self._left = [other for other in self._left if not _shares(other, failing, failure)]
+        if self.second is not None:
+            self.candidate = self.second if failing == self.candidate else self.candidate
+            self.second = None
+            return Carry(self.candidate)
+        if len(self.tried) >= self._most or now >= self._deadline:
+            return Reply(self.error())
+        if not self._left:
+            return self._again(now)
+        self.candidate = self._left.pop(0)
+        return Try(self.candidate)
+
+    def hedge(self) -> Try | None:
+        """The first has been silent for long: whom to ask too. Another endpoint of the same model, or nobody."""
+        if self.committed or self.second is not None or len(self.tried) + 2 > self._most:
+            return None
+        for place, other in enumerate(self._left):
+            if other.endpoint.place != self.candidate.endpoint.place and other.entry == self.candidate.entry:
+                self.second = self._left.pop(place)
+                return Try(self.second)
+        return None
+
+    def won(self, candidate: Candidate) -> Candidate | None:
+        """The first output came from this one: it is the one from now on. The other, if any, is to be cancelled."""
+        self.committed = True
+        both = [self.candidate, self.second]
+        self.candidate, self.second = candidate, None
+        return next((other for other in both if other is not None and other != candidate), None)
+
+    def resume(self, failure: Failure, *, ms: float) -> Try | Reply:
+        """An answer of plain text died in its middle: who may continue it (`continuation.py`), or the honest error."""
+        failing = self.candidate
+        self.tried.append(Tried(failing, failure, ms))
+        self._left = [other for other in self._left if other.endpoint.place != failing.endpoint.place]
         if not self._left or len(self.tried) >= self._most:
             return Reply(self.error())
         self.candidate = self._left.pop(0)
         return Try(self.candidate)
+
+    def _again(self, now: float) -> Wait | Reply:
+        """The last resort: of those that may be well in a moment, the one that wants the shortest wait."""
+        able = [tried for tried in self.tried if _may_pass(tried.failure)]
+        if self._retries <= 0 or not able:
+            return Reply(self.error())
+        one = min(able, key=lambda tried: tried.failure.retry_after or 0.0)
+        backoff = BACKOFF * 2.0 ** min(len(self.tried) - 1, 6) * (0.5 + self._draw())
+        seconds = max(backoff, one.failure.retry_after or 0.0)
+        if seconds > LONGEST_WAIT or now + seconds >= self._deadline:
+            return Reply(self.error())
+        self._retries -= 1
+        self.candidate = one.candidate
+        return Wait(one.candidate, seconds)
 
     def error(self) -> ProviderFailed:
         """The last failure as the client sees it, with the earlier ones in `previous_errors`."""
@@ -144,6 +231,11 @@ class Attempts:
             retry_after=failure.retry_after,
             metadata=metadata,
         )
+
+
+def _may_pass(failure: Failure) -> bool:
+    """Whether it may be over in a moment: not a refused key, a missing model, or a request that is wrong."""
+    return not failure.clients_fault and failure.status not in REFUSED_KEY and failure.status != 404
 
 
 def _shares(other: Candidate, failed: Candidate, failure: Failure) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -61,10 +62,28 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     cache_ttl: float | None = None
     """Seconds that a cached prompt lives unused."""
 
-    @property
-    def slug(self) -> str:
-        """What `order`, `only` and `ignore` call it."""
-        return self.tag or self.provider
+    slug: str = ""
+    """What `order`, `only` and `ignore` call it; found out when it is made, as is all that follows."""
+    slugs: frozenset[str] = frozenset()
+    """Every slug that means it, in lower case: its own, its provider's, and its own up to a "/"."""
+    place: tuple[str, str] = ("", "")
+    """Slug and model: where its health is kept."""
+    longest: float = math.inf
+    """Tokens that a prompt can have at most."""
+    lasting: bool = True
+    """Of the ordinary tier, and nobody has said when it ends."""
+
+    def __post_init__(self) -> None:
+        """Find out what would be found out again for every request."""
+        slug = self.tag or self.provider
+        parts = slug.lower().split("/")
+        prefixes = ("/".join(parts[: i + 1]) for i in range(len(parts)))
+        msgspec.structs.force_setattr(self, "slug", slug)
+        msgspec.structs.force_setattr(self, "slugs", frozenset([self.provider.lower(), *prefixes]))
+        msgspec.structs.force_setattr(self, "place", (slug, self.model))
+        longest = min(self.context_length or math.inf, self.max_prompt_tokens or math.inf)
+        msgspec.structs.force_setattr(self, "longest", longest)
+        msgspec.structs.force_setattr(self, "lasting", self.tier is None and self.shutdown is None)
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -206,9 +225,8 @@ def expand(entries: Sequence[Sequence[Endpoint]], *, turn: int) -> list[Candidat
     seen: set[tuple[str, str]] = set()
     for entry, endpoints in enumerate(entries):
         for endpoint in endpoints:
-            place = (endpoint.slug, endpoint.model)
-            if place not in seen:
-                seen.add(place)
+            if endpoint.place not in seen:
+                seen.add(endpoint.place)
                 out += [Candidate(endpoint, (turn + i) % endpoint.keys, entry) for i in range(endpoint.keys)]
     return out
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from routerd.needs import Needs
 from routerd.routing.candidates import Endpoint
 from routerd.routing.layers import Layer
-from routerd.routing.preferences import MaxPrice, Preferences
+from routerd.routing.preferences import MaxPrice
 from routerd.routing.question import Allow, Excluded
 from routerd.routing.slugs import any_matches, fits, place_in
 
@@ -42,18 +42,6 @@ def layer_faults(endpoint: Endpoint, layer: Layer) -> Iterator[Excluded]:
         yield Excluded(endpoint, "max_price", fault, source)
 
 
-def excludes(wants: Preferences) -> bool:
-    """Whether `layer_faults` could have anything to say."""
-    return (
-        wants.only is not None
-        or wants.ignore != ()
-        or wants.data_collection == "deny"
-        or wants.zdr is True
-        or wants.quantizations is not None
-        or wants.max_price is not None
-    )
-
-
 def _collects(endpoint: Endpoint) -> str | None:
     """Keeps what it is sent for longer than it works on it, or learns from it; unknown counts as both."""
     if endpoint.data.training is not False:
@@ -75,19 +63,22 @@ def _too_dear(endpoint: Endpoint, most: MaxPrice) -> str | None:
     price = endpoint.price
     if price is None:
         return "provider.max_price is given, and its price is not known"
-    asked = {
-        "prompt": price.prompt,
-        "completion": price.completion,
-        "request": price.request,
-        "image": price.image or 0,
-        "audio": price.audio or 0,
-    }
-    for part, cost in asked.items():
-        limit = getattr(most, part)
-        if limit is not None and cost > limit:
-            unit, scale = ("per million tokens", 1e6) if part in {"prompt", "completion"} else ("each", 1e12)
-            return f"{part} costs {cost / scale:g} USD {unit}, over provider.max_price.{part} of {limit / scale:g}"
+    if most.prompt is not None and price.prompt > most.prompt:
+        return _over("prompt", price.prompt, most.prompt)
+    if most.completion is not None and price.completion > most.completion:
+        return _over("completion", price.completion, most.completion)
+    if most.request is not None and price.request > most.request:
+        return _over("request", price.request, most.request)
+    if most.image is not None and (price.image or 0) > most.image:
+        return _over("image", price.image or 0, most.image)
+    if most.audio is not None and (price.audio or 0) > most.audio:
+        return _over("audio", price.audio or 0, most.audio)
     return None
+
+
+def _over(part: str, cost: int, limit: int) -> str:
+    unit, scale = ("per million tokens", 1e6) if part in {"prompt", "completion"} else ("each", 1e12)
+    return f"{part} costs {cost / scale:g} USD {unit}, over provider.max_price.{part} of {limit / scale:g}"
 
 
 def allow_faults(endpoint: Endpoint, allow: Allow) -> Iterator[Excluded]:
@@ -158,12 +149,6 @@ def _too_long(endpoint: Endpoint, needs: Needs) -> str | None:
     if endpoint.context_length is not None and prompt + answer > endpoint.context_length:
         return f"prompt and max_tokens are about {prompt + answer} tokens, its context is {endpoint.context_length}"
     return None
-
-
-def fits_any_size(endpoint: Endpoint, size: int) -> bool:
-    """Whether a plain body of so many bytes fits for sure: no prompt has more tokens than bytes."""
-    limit = min(endpoint.context_length or size, endpoint.max_prompt_tokens or size)
-    return 0 < size <= limit
 
 
 def support(endpoints: Sequence[Endpoint], needs: Needs) -> tuple[list[Endpoint], list[Excluded]]:

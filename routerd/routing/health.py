@@ -80,7 +80,8 @@ class Health:
     """Rests and measurements of every endpoint that was tried. Times are the caller's monotonic seconds."""
 
     def __init__(self) -> None:
-        self._rests: dict[Place, Rest] = {}
+        self._rests: dict[Key, dict[int, Rest]] = {}
+        """By endpoint, then by key; `EVERY` is the whole endpoint."""
         self._states: dict[Key, State] = {}
         self._troubled: set[Key] = set()
         """Those that failed lately: nobody else's windows need be looked at."""
@@ -90,7 +91,7 @@ class Health:
 
     def began(self, candidate: Candidate, now: float) -> None:
         """Take note that it is being asked: after a rest, one request at a time finds out whether it is back."""
-        state = self._states.get(key(candidate.endpoint))
+        state = self._states.get(candidate.endpoint.place)
         if state is not None and state.streak > 1 and state.probe_until <= now:
             state.probe_until = now + PROBE
 
@@ -109,8 +110,7 @@ class Health:
         """
         self._tally(candidate).ok += 1
         if self._rests:
-            self._rests.pop(place(candidate), None)
-            self._rests.pop((*key(candidate.endpoint), EVERY), None)
+            self._end_rest(candidate)
         if now is None:
             return
         state = self._state(candidate.endpoint, now)
@@ -133,7 +133,7 @@ class Health:
         self.failed(candidate, reason=failure.message[:200], now=now, at=at)
         if not failure.of_the_key:
             state.streak += 1
-            self._troubled.add(key(candidate.endpoint))
+            self._troubled.add(candidate.endpoint.place)
         asked = failure.retry_after is not None and failure.status in {429, 503, 529}
         if asked and failure.retry_after is not None:
             seconds = failure.retry_after
@@ -144,8 +144,8 @@ class Health:
         else:
             seconds = max(cooldown, min(cooldown * 2.0 ** min(state.streak - 1, 10), LONGEST_COOLDOWN))
         if seconds > 0:
-            where = place(candidate) if failure.of_the_key else (*key(candidate.endpoint), EVERY)
-            self._rest(where, seconds=seconds, reason=failure.error_type, asked=asked, now=now)
+            whose = candidate if failure.of_the_key else Candidate(candidate.endpoint, EVERY)
+            self.rest(whose, seconds=seconds, reason=failure.error_type, asked=asked, now=now)
 
     def limits(self, candidate: Candidate, *, remaining: int, reset: float, now: float) -> None:
         """Obey rate-limit headers ahead of time: with nothing remaining, the key waits for the reset (seconds)."""
@@ -159,17 +159,17 @@ class Health:
         tally.last_error = reason
         tally.last_error_at = at
         if len(self._rests) > MOST_ENTRIES:
-            self._rests = {key: rest for key, rest in self._rests.items() if rest.until > now}
+            self._rests = {
+                where: rests for where, rests in self._rests.items() if any(rest.until > now for rest in rests.values())
+            }
 
     def rest(self, candidate: Candidate, *, seconds: float, reason: str, asked: bool, now: float) -> None:
         """Let the candidate rest; a longer rest that is already running stays."""
-        self._rest(place(candidate), seconds=seconds, reason=reason, asked=asked, now=now)
-
-    def _rest(self, where: Place, *, seconds: float, reason: str, asked: bool, now: float) -> None:
         until = now + min(seconds, LONGEST_REST)
-        running = self._rests.get(where)
+        rests = self._rests.setdefault(candidate.endpoint.place, {})
+        running = rests.get(candidate.key)
         if running is None or running.until < until:
-            self._rests[where] = Rest(
+            rests[candidate.key] = Rest(
                 until, reason, asked or (running is not None and running.asked and running.until > now)
             )
 
@@ -182,23 +182,28 @@ class Health:
 
     def resting(self, candidate: Candidate, now: float) -> Rest | None:
         """The rest that the candidate is in, if any. One that another request is probing counts as resting."""
-        where = key(candidate.endpoint)
-        if self._rests:
-            for found in (self._rests.get((*where, EVERY)), self._rests.get((*where, candidate.key))):
+        where = candidate.endpoint.place
+        rests = self._rests.get(where)
+        if rests is not None:
+            for found in (rests.get(EVERY), rests.get(candidate.key)):
                 if found is not None and found.until > now:
                     return found
-        state = self._states.get(where) if self._troubled else None
-        if state is not None and state.probe_until > now:
+        if where in self._troubled and (state := self._states[where]).probe_until > now:
             return Rest(state.probe_until, "another request is finding out whether it is back", asked=False)
         return None
 
     def rests(self, now: float) -> dict[Place, Rest]:
         """Every rest that still runs, for `routerd status`."""
-        return {key: rest for key, rest in self._rests.items() if rest.until > now}
+        return {
+            (*where, key): rest
+            for where, rests in self._rests.items()
+            for key, rest in rests.items()
+            if rest.until > now
+        }
 
     def rank(self, endpoint: Endpoint, now: float) -> int:
         """WELL, LATER (degraded) or LAST (in outage), by what it did in the last 30 s and five minutes."""
-        where = key(endpoint)
+        where = endpoint.place
         if where not in self._troubled:
             return WELL
         series = self._states[where].series
@@ -215,7 +220,7 @@ class Health:
 
     def series(self, endpoint: Endpoint) -> Series | None:
         """What it did, or None if it was never asked."""
-        state = self._states.get(key(endpoint))
+        state = self._states.get(endpoint.place)
         return None if state is None else state.series
 
     def best(self, ids: Sequence[str], endpoints: Sequence[Endpoint], now: float) -> list[str]:
@@ -230,6 +235,14 @@ class Health:
             scores[endpoint.id] = max(score, scores.get(endpoint.id, score))
         return sorted(scores, key=lambda id_: scores[id_], reverse=True)
 
+    def _end_rest(self, candidate: Candidate) -> None:
+        rests = self._rests.get(candidate.endpoint.place)
+        if rests is not None:
+            rests.pop(candidate.key, None)
+            rests.pop(EVERY, None)
+            if not rests:
+                del self._rests[candidate.endpoint.place]
+
     def _is_an_exception(self, state: State, now: float) -> bool:
         """Whether one failure among successes is no reason to rest."""
         lately = state.series.counts(state.series.five, now)
@@ -237,7 +250,7 @@ class Health:
         return state.streak == 1 and lately.ok >= TRUSTED and recent.failed < FEW
 
     def _state(self, endpoint: Endpoint, now: float) -> State:
-        where = key(endpoint)
+        where = endpoint.place
         state = self._states.get(where)
         if state is None:
             if len(self._states) >= MOST_MEASURED:
@@ -252,7 +265,7 @@ class Health:
         self._troubled &= self._states.keys()
 
     def _tally(self, candidate: Candidate) -> Tally:
-        where = key(candidate.endpoint)
+        where = candidate.endpoint.place
         tally = self.tallies.get(where)
         if tally is None:
             if len(self.tallies) > MOST_ENTRIES:
@@ -263,12 +276,7 @@ class Health:
 
 def place(candidate: Candidate) -> Place:
     """Where a candidate's rest is kept."""
-    return (candidate.endpoint.slug, candidate.endpoint.model, candidate.key)
-
-
-def key(endpoint: Endpoint) -> Key:
-    """Where an endpoint's measurements are kept."""
-    return (endpoint.slug, endpoint.model)
+    return (*candidate.endpoint.place, candidate.key)
 
 
 def arrange(candidates: list[Candidate], health: Health, now: float) -> tuple[list[Candidate], float | None]:

@@ -19,6 +19,25 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True):
 
     source: str
     wants: Preferences
+    excludes: bool = False
+    """Whether they could exclude anybody; found out when it is made."""
+    said: tuple[str, ...] = ()
+    """Which of `OVERRIDES` they say something about; likewise."""
+
+    def __post_init__(self) -> None:
+        """Find out what would be found out again for every request."""
+        wants = self.wants
+        excludes = (
+            wants.only is not None
+            or wants.ignore != ()
+            or wants.data_collection == "deny"
+            or wants.zdr is True
+            or wants.quantizations is not None
+            or wants.max_price is not None
+        )
+        msgspec.structs.force_setattr(self, "excludes", excludes)
+        said = tuple(name for name in OVERRIDES if getattr(wants, name) is not None)
+        msgspec.structs.force_setattr(self, "said", said)
 
 
 OVERRIDES = (
@@ -51,9 +70,7 @@ def merged(layers: Sequence[Layer]) -> Preferences:
             found.pop("order", None)
         if wants.order is not None:
             found.pop("sort", None)
-        for name in OVERRIDES:
-            value = getattr(wants, name)
-            if value is not None:
-                found[name] = value
+        for name in layer.said:
+            found[name] = getattr(wants, name)
     dropped = tuple(name for layer in layers for name in layer.wants.dropped)
     return Preferences(dropped=dropped, **found)  # type: ignore[arg-type]  # each was read from the field of that name

@@ -11,7 +11,7 @@ from routerd.needs import NOTHING, Needs
 from routerd.routing.candidates import Candidate, Endpoint
 from routerd.routing.layers import Layer
 from routerd.routing.preferences import ANY, Preferences
-from routerd.routing.rules import Rule
+from routerd.routing.rules import Rulebook
 
 
 def nothing() -> Needs:
@@ -67,11 +67,14 @@ class VirtualModel(msgspec.Struct, frozen=True, kw_only=True):
     hedge: bool | None = None
 
 
+NO_RULES = Rulebook()
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """What the configuration says about routing; built once for each configuration."""
 
     defaults: Layer | None = None
-    rules: tuple[Rule, ...] = ()
+    rules: Rulebook = NO_RULES
     virtual: Mapping[str, VirtualModel] = {}
     environments: Mapping[str, Allow] = {}
     keys: Mapping[str, Allow] = {}

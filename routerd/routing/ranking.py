@@ -48,7 +48,9 @@ def ranked(entries: Sequence[Sequence[Sequence[Endpoint]]], hows: Sequence[How])
     asked for. `hows` has one for each entry; the first decides for all where the partition is "none".
     """
     first = hows[0]
-    if first.wants.partition == "none" and first.wants.order is None:
+    if len(entries) == len(entries[0]) == 1:  # the usual case
+        found, strategy = _pooled([(0, endpoint) for endpoint in entries[0][0]], first)
+    elif first.wants.partition == "none" and first.wants.order is None:
         pool = [(entry, endpoint) for entry, groups in enumerate(entries) for group in groups for endpoint in group]
         found, strategy = _pooled(pool, first)
     else:

@@ -12,8 +12,7 @@ from collections.abc import Callable, Sequence
 
 from routerd.routing import filters, preferences
 from routerd.routing.candidates import Candidate, Lists, Names
-from routerd.routing.estimate import day_of
-from routerd.routing.health import LAST, Health, arrange, place
+from routerd.routing.health import LAST, Health, arrange
 from routerd.routing.layers import Layer, merged
 from routerd.routing.preferences import ANY, Preferences
 from routerd.routing.question import NO_POLICY, Allow, Excluded, Policy, Question, Route
@@ -51,12 +50,12 @@ def route(
     asked = Asked(question)
     found = [meant(name, book, lists, best=best, draw=draw) for name in question.models]
     ruled = NO_RULING
-    if policy.rules:
+    if policy.rules.rules:
         ruled = ruling(question, policy.rules, found, needs=asked.needs, wall=wall)
         if ruled.models is not None:
             found = [meant(name, book, lists, best=best, draw=draw) for name in ruled.models]
     entries = _entries(found, question, policy, ruled)
-    sieve = Sieve(asked, allows=_allows(question, policy), denying=ruled.denying, today=day_of(wall))
+    sieve = Sieve(asked, allows=_allows(question, policy), denying=ruled.denying, wall=wall)
     left = [sieve.left(entry) for entry in entries]
     hows = [
         How(wants=entry.wants, needs=asked.roughly, plain=question.plain, health=health, now=now, wall=wall, draw=draw)
@@ -64,18 +63,14 @@ def route(
     ]
     order, strategy = ranked(left, hows)
     wants = entries[0].wants
-    order = _tier_first(order, asked)
-    if wants.allow_fallbacks is False:
-        order = _only_first(order, wants, sieve.excluded)
+    order = _only_first(_tier_first(order, asked), wants, sieve.excluded)
     if not order:
         everything = [faults for entry in entries for faults in sieve.everything(entry)]
         raise nothing_left(everything or [[fault] for fault in sieve.excluded], question.models[0])
-    conversation, pin = None, None
-    if sticky is not None:
-        conversation = sticky.conversation(question, question.models[0])
-        if conversation is not None and wants.order is None:
-            pin = sticky.find(conversation, now)
-    if pin is not None:
+    conversation = None if sticky is None else sticky.conversation(question, question.models[0])
+    pin = None
+    if sticky is not None and conversation is not None and wants.order is None:
+        pin = sticky.find(conversation, now)
         order = _pinned_first(order, pin, health, now)
     candidates, wait = arrange(_with_keys(order, pin, draw), health, now)
     if not candidates:
@@ -88,10 +83,10 @@ def route(
         strategy=strategy,
         kind=_kind(found, question),
         rules=ruled.names,
-        sticky=pin is not None and place(candidates[0])[:2] == pin.place[:2],
+        sticky=pin is not None and candidates[0].endpoint.place == pin.place[:2],
         conversation=conversation,
         hedge=_hedged(found, policy, ruled),
-        online=any(one.online for one in found),
+        online=found[0].online,
         preferences=wants,
     )
 
@@ -123,13 +118,17 @@ def _allows(question: Question, policy: Policy) -> list[Allow]:
 
 def _tier_first(order: Ranked, asked: Asked) -> Ranked:
     """`service_tier: priority` puts those endpoints first; the others are its fallback."""
-    if not any(endpoint.tier == "priority" for _, endpoint in order) or asked.tier != "priority":
+    if asked.question.plain or not any(endpoint.tier == "priority" for _, endpoint in order):
+        return order
+    if asked.tier != "priority":
         return order
     return sorted(order, key=lambda one: one[1].tier != "priority")
 
 
 def _only_first(order: Ranked, wants: Preferences, excluded: list[Excluded]) -> Ranked:
     """Without fallbacks: those that `order` names, or the first of all."""
+    if wants.allow_fallbacks is not False:
+        return order
     reason, detail = "allow_fallbacks", "provider.allow_fallbacks is false"
     kept = order[:1]
     if wants.order is not None:
@@ -139,10 +138,12 @@ def _only_first(order: Ranked, wants: Preferences, excluded: list[Excluded]) -> 
     return kept
 
 
-def _pinned_first(order: Ranked, pin: Pin, health: Health, now: float) -> Ranked:
+def _pinned_first(order: Ranked, pin: Pin | None, health: Health, now: float) -> Ranked:
     """The endpoint where the conversation's prompt is cached, first, unless it is failing."""
+    if pin is None:
+        return order
     for i, (_, endpoint) in enumerate(order):
-        if (endpoint.slug, endpoint.model) == pin.place[:2]:
+        if endpoint.place == pin.place[:2]:
             if health.rank(endpoint, now) == LAST:
                 return order
             return [order[i], *order[:i], *order[i + 1 :]]
@@ -158,18 +159,15 @@ def _with_keys(order: Ranked, pin: Pin | None, draw: Callable[[], float]) -> lis
     seen: set[tuple[str, str]] = set()
     for entry, endpoint in order:
         if len(order) > 1:
-            where = (endpoint.slug, endpoint.model)
-            if where in seen:
+            if endpoint.place in seen:
                 continue
-            seen.add(where)
+            seen.add(endpoint.place)
         keys = endpoint.keys
         if keys == 1:
             out.append(Candidate(endpoint, 0, entry))
             continue
-        if pin is not None and pin.place[:2] == (endpoint.slug, endpoint.model):
-            first = pin.place[2]
-        else:
-            first = int(draw() * keys)
+        pinned = pin is not None and pin.place[:2] == endpoint.place
+        first = pin.place[2] if pin is not None and pinned else int(draw() * keys)
         out += [Candidate(endpoint, (first + i) % keys, entry) for i in range(keys)]
     return out
 

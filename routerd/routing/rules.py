@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Literal
 
 import msgspec
@@ -25,6 +25,8 @@ COMPARISONS: dict[str, Callable[[int, int], bool]] = {
 BOUND = re.compile(r"\s*(>=|<=|>|<)\s*(\d{1,12})\s*")
 SPAN = re.compile(r"\s*([01]?\d|2[0-4]):([0-5]\d)\s*-\s*([01]?\d|2[0-4]):([0-5]\d)\s*")
 DAY = 24 * 60
+MOST_KNOWN = 5000
+"""An app and a model are whatever a client says, so there may be any number of them."""
 
 
 class Bound(msgspec.Struct, frozen=True):
@@ -124,23 +126,60 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     needs: Callable[[], Needs]
 
 
-def matches(rule: Rule, facts: Facts, models: Collection[str]) -> bool:
-    """Whether a request matches; `models` are the names that may stand for its model."""
-    model = rule.when.model
-    return (model is None or any(fits(model, name) for name in models)) and matches_besides(rule, facts)
+Caller = tuple[str, str | None, str | None, str]
+"""Key, environment, app and door."""
 
 
-def matches_besides(rule: Rule, facts: Facts) -> bool:
-    """Whether it matches in everything but its model. What costs least is asked first."""
-    when = rule.when
-    if when.key is not None and not fits(when.key, facts.key):
-        return False
-    if when.environment is not None and not fits(when.environment, facts.environment):
-        return False
-    if when.app is not None and not fits(when.app, facts.app):
-        return False
-    if when.door is not None and not fits(when.door, facts.door):
-        return False
+class Rulebook:
+    """Rules as run: what depends on the caller or on a model's name is found out once for each, for they come again."""
+
+    __slots__ = ("_by_caller", "_by_name", "rules")
+
+    def __init__(self, rules: Iterable[Rule] = ()) -> None:
+        self.rules = tuple(rules)
+        self._by_caller: dict[Caller, tuple[tuple[int, Rule], ...]] = {}
+        self._by_name: dict[str, frozenset[int]] = {}
+
+    def of(self, facts: Facts, names: Iterable[str]) -> list[Rule]:
+        """The rules that match caller and model, in their order. `names`: every one that may stand for the model."""
+        fitting = {number for name in names for number in self._fitting(name)}
+        return [rule for number, rule in self._of_caller(facts) if rule.when.model is None or number in fitting]
+
+    def _of_caller(self, facts: Facts) -> tuple[tuple[int, Rule], ...]:
+        caller = (facts.key, facts.environment, facts.app, facts.door)
+        found = self._by_caller.get(caller)
+        if found is None:
+            if len(self._by_caller) >= MOST_KNOWN:
+                self._by_caller.clear()
+            found = self._by_caller[caller] = tuple(
+                (number, rule) for number, rule in enumerate(self.rules) if _caller_matches(rule.when, facts)
+            )
+        return found
+
+    def _fitting(self, name: str) -> frozenset[int]:
+        found = self._by_name.get(name)
+        if found is None:
+            if len(self._by_name) >= MOST_KNOWN:
+                self._by_name.clear()
+            found = self._by_name[name] = frozenset(
+                number
+                for number, rule in enumerate(self.rules)
+                if rule.when.model is not None and fits(rule.when.model, name)
+            )
+        return found
+
+
+def _caller_matches(when: When, facts: Facts) -> bool:
+    return (
+        (when.key is None or fits(when.key, facts.key))
+        and (when.environment is None or fits(when.environment, facts.environment))
+        and (when.app is None or fits(when.app, facts.app))
+        and (when.door is None or fits(when.door, facts.door))
+    )
+
+
+def matches(when: When, facts: Facts) -> bool:
+    """Whether a request matches in everything but its caller and its model. What costs least is asked first."""
     if when.session is not None and not fits(when.session, facts.session):
         return False
     if when.time is not None and not when.time.holds(facts.minute):

@@ -11,7 +11,7 @@ from routerd.needs import Needs
 from routerd.routing.candidates import Endpoint
 from routerd.routing.layers import Layer
 from routerd.routing.question import Excluded, Question
-from routerd.routing.rules import Facts, Rule, matches, matches_besides
+from routerd.routing.rules import Facts, Rule, Rulebook, matches
 from routerd.routing.slugs import fits
 from routerd.routing.variants import Meant
 
@@ -34,7 +34,7 @@ NO_RULING = Ruling()
 
 
 def ruling(
-    question: Question, rules: Sequence[Rule], found: Sequence[Meant], *, needs: Callable[[], Needs], wall: float
+    question: Question, rulebook: Rulebook, found: Sequence[Meant], *, needs: Callable[[], Needs], wall: float
 ) -> Ruling:
     """Read the rules top down. Raises PermissionDenied for the first that denies."""
     facts = Facts(
@@ -47,19 +47,16 @@ def ruling(
         needs=needs,
     )
     models, layers, hedge, names, denying = None, [], None, [], []
-    asked: frozenset[str] | None = None
-    behind: frozenset[str] = frozenset()
-    for rule in rules:
-        if not matches_besides(rule, facts):
+    asked = {*question.models, *(one.name for one in found)}
+    behind = {endpoint.id for one in found for group in one.groups for endpoint in group}
+    for rule in rulebook.of(facts, asked | behind):
+        if not matches(rule.when, facts):
             continue
-        if rule.when.model is not None and asked is None:
-            asked = frozenset([*question.models, *(one.name for one in found)])
-            behind = frozenset(endpoint.id for one in found for group in one.groups for endpoint in group)
         if rule.deny is not None:
-            if rule.when.model is None or any(fits(rule.when.model, name) for name in asked or ()):
+            if rule.when.model is None or any(fits(rule.when.model, name) for name in asked):
                 raise denied(rule)
             denying.append(rule)
-        elif matches(rule, facts, (asked or frozenset()) | behind):
+        else:
             names.append(rule.name)
             if rule.set is not None:
                 models = rule.set.models or models

@@ -7,6 +7,7 @@ them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -14,6 +15,7 @@ import msgspec
 from routerd.needs import Needs
 from routerd.routing import filters
 from routerd.routing.candidates import Endpoint
+from routerd.routing.estimate import day_of
 from routerd.routing.layers import Layer
 from routerd.routing.preferences import Preferences
 from routerd.routing.question import Allow, Excluded, Question
@@ -30,11 +32,12 @@ SAME_TIER = {"fast": "priority"}
 class Asked:
     """A question with its needs, which are found out once at most."""
 
-    __slots__ = ("_needs", "question")
+    __slots__ = ("_needs", "_rough", "question")
 
     def __init__(self, question: Question) -> None:
         self.question = question
         self._needs: Needs | None = None
+        self._rough: Needs | None = None
 
     def needs(self) -> Needs:
         """The needs as the body has them."""
@@ -45,9 +48,11 @@ class Asked:
     def roughly(self) -> Needs:
         """The same; of a plain question by its size alone."""
         question = self.question
-        if self._needs is None and question.plain and question.size:
-            return Needs(kind=question.kind, prompt_tokens=question.size // BYTES)
-        return self.needs()
+        if self._needs is not None or not question.plain or not question.size:
+            return self.needs()
+        if self._rough is None:
+            self._rough = Needs(kind=question.kind, prompt_tokens=question.size // BYTES)
+        return self._rough
 
     @property
     def tier(self) -> str | None:
@@ -68,25 +73,30 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sieve:
-    """Everything that may exclude an endpoint, for one question. `today` is "YYYY-MM-DD"."""
+    """Everything that may exclude an endpoint, for one question."""
 
-    __slots__ = ("_allows", "_asked", "_denying", "_today", "excluded")
+    __slots__ = ("_allows", "_asked", "_denying", "_lenient", "_wall", "excluded")
 
-    def __init__(self, asked: Asked, *, allows: Sequence[Allow], denying: Sequence[Rule], today: str) -> None:
+    def __init__(self, asked: Asked, *, allows: Sequence[Allow], denying: Sequence[Rule], wall: float) -> None:
         self._asked = asked
         self._allows = allows
         self._denying = denying
-        self._today = today
+        self._wall = wall
+        self._lenient = not allows and not denying and asked.question.dialects is None
         self.excluded: list[Excluded] = []
         """Those that may not serve, with the first reason of each."""
 
     def left(self, entry: Entry) -> list[list[Endpoint]]:
         """The endpoints of one model that may serve, in their groups."""
-        binding = [layer for layer in entry.layers if filters.excludes(layer.wants)]
+        binding = [layer for layer in entry.layers if layer.excludes]
         groups: list[list[Endpoint]] = []
+        lenient = self._lenient and not binding and not _strict(entry.wants)
         for group in entry.meaning.groups:
             kept = []
             for endpoint in group:
+                if lenient and self._ordinary(endpoint):
+                    kept.append(endpoint)
+                    continue
                 fault = next(self.faults(endpoint, entry, binding), None)
                 if fault is None:
                     kept.append(endpoint)
@@ -99,7 +109,7 @@ class Sieve:
 
     def everything(self, entry: Entry) -> list[list[Excluded]]:
         """All that stands against each endpoint of a model, for the error that explains it."""
-        binding = [layer for layer in entry.layers if filters.excludes(layer.wants)]
+        binding = [layer for layer in entry.layers if layer.excludes]
         every = (list(self.faults(endpoint, entry, binding)) for group in entry.meaning.groups for endpoint in group)
         return [faults for faults in every if faults]
 
@@ -108,7 +118,7 @@ class Sieve:
         question = self._asked.question
         if endpoint.kind != question.kind or endpoint.shutdown or question.dialects is not None:
             yield from filters.standing_faults(
-                endpoint, kind=question.kind, dialects=question.dialects, today=self._today
+                endpoint, kind=question.kind, dialects=question.dialects, today=day_of(self._wall)
             )
         if endpoint.tier is not None and (fault := self._tier_fault(endpoint, entry)):
             yield fault
@@ -126,13 +136,17 @@ class Sieve:
             require = _who(entry, "require_parameters") if wants.require_parameters else None
             yield from filters.needs_faults(endpoint, self._asked.needs(), require=require)
 
+    def _ordinary(self, endpoint: Endpoint) -> bool:
+        """Whether `faults` would surely find nothing where nobody forbids anything."""
+        question = self._asked.question
+        return endpoint.kind == question.kind and endpoint.lasting and not self._size_or_kind_may_matter(endpoint)
+
     def _size_or_kind_may_matter(self, endpoint: Endpoint) -> bool:
         question = self._asked.question
-        limited = endpoint.context_length is not None or endpoint.max_prompt_tokens is not None
-        if question.plain:
-            return limited and not filters.fits_any_size(endpoint, question.size)
+        if question.plain:  # no prompt has more tokens than bytes
+            return endpoint.longest < (question.size or math.inf)
         return (
-            limited
+            endpoint.longest < math.inf
             or endpoint.max_completion_tokens is not None
             or endpoint.input_modalities is not None
             or endpoint.output_modalities is not None
@@ -160,6 +174,10 @@ class Sieve:
         if left is endpoints or len(left) == len(endpoints):
             return groups
         return [[endpoint for endpoint in group if endpoint in left] for group in groups]
+
+
+def _strict(wants: Preferences) -> bool:
+    return bool(wants.enforce_distillable_text or wants.require_parameters)
 
 
 def _who(entry: Entry, preference: str) -> str:

@@ -21,13 +21,12 @@ def normal(name: str) -> str:
 
 def matches(slug: str, endpoint: Endpoint) -> bool:
     """Whether a slug (normalised) means this endpoint: its own, its provider's, or its own up to a "/"."""
-    own = endpoint.slug.lower()
-    return slug in {own, endpoint.provider.lower()} or own.startswith(f"{slug}/")
+    return slug in endpoint.slugs
 
 
 def any_matches(slugs: Iterable[str], endpoint: Endpoint) -> bool:
     """Whether one of the slugs means this endpoint."""
-    return any(matches(slug, endpoint) for slug in slugs)
+    return not endpoint.slugs.isdisjoint(slugs)
 
 
 def place_in(slugs: tuple[str, ...], endpoint: Endpoint) -> int | None:
@@ -45,4 +44,6 @@ def fits(text: str, value: str | None) -> bool:
     """Whether a value fits a pattern. No value fits `*` only where it is alone."""
     if value is None:
         return text == "*"
+    if text[-1:] == "*" and text.count("*") == 1:  # the usual form
+        return value.startswith(text[:-1])
     return text == value or ("*" in text and pattern(text).fullmatch(value) is not None)

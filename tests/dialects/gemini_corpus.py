@@ -92,7 +92,8 @@ def said(events: Sequence[Json]) -> Said:
     """The first candidate of an answer, as the SDK reads it."""
     read = [sdk(event) for event in events]
     parts = [part for event in read for one in (event.candidates or [])[:1] for part in _parts(one)]
-    counted = [event.usage_metadata for event in read if event.usage_metadata and event.usage_metadata.total_token_count]
+    told = [event.usage_metadata for event in read if event.usage_metadata]
+    counted = [usage for usage in told if usage.total_token_count or usage.candidates_token_count]
     usage = counted[-1] if counted else types.GenerateContentResponseUsageMetadata()
     finishes = [one.finish_reason for event in read for one in (event.candidates or [])[:1] if one.finish_reason]
     chunks = [

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from botocore.eventstream import EventStreamBuffer
+from botocore.eventstream import EventStreamBuffer  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,9 +17,8 @@ START = {"type": "message_start", "message": {"id": "msg_1", "model": "claude", 
 STOP = {"type": "message_stop"}
 
 
-def event(named: bool = True, **said: Any) -> bytes:
-    name = b"event: %b\n" % said["type"].encode() if named else b""
-    return name + b"data: " + json.dumps(said).encode() + b"\n\n"
+def event(**said: Any) -> bytes:
+    return b"event: %b\ndata: %b\n\n" % (said["type"].encode(), json.dumps(said).encode())
 
 
 def begun(index: int, **block: Any) -> bytes:
@@ -71,20 +70,16 @@ def test_a_recorded_stream_is_read_as_the_sdk_reads_it_whatever_the_cuts() -> No
 
 
 def test_a_message_that_begins_anew_goes_on_with_another_call() -> None:
-    begin = (
-        event(**START) + begun(0, type="tool_use", id="t1", name="f") + piece(0, "input_json_delta", partial_json='{"')
-    )
-    again = (
-        event(**START) + begun(0, type="tool_use", id="t2", name="f") + piece(0, "input_json_delta", partial_json="{}")
-    )
-    calls = message(begin, again, over(0))["tool_calls"]
+    first = begun(0, type="tool_use", id="t1", name="f") + piece(0, "input_json_delta", partial_json='{"')
+    second = begun(0, type="tool_use", id="t2", name="f") + piece(0, "input_json_delta", partial_json="{}")
+    calls = message(first, event(**START), second, over(0))["tool_calls"]
     assert [(call["id"], call["function"]["arguments"]) for call in calls] == [("t1", '{"'), ("t2", "{}")]
 
 
 def unframed(body: bytes) -> bytes:
     """The events in a stream of Bedrock's, as botocore and json read it."""
-    frames = EventStreamBuffer()  # type: ignore[no-untyped-call]
-    frames.add_data(body)  # type: ignore[no-untyped-call]
+    frames = EventStreamBuffer()
+    frames.add_data(body)
     said = [base64.b64decode(json.loads(frame.payload)["bytes"]) for frame in frames]
     return b"".join(b"data: %b\n\n" % event for event in said)
 
@@ -146,15 +141,8 @@ def test_a_stream_without_event_names_or_with_other_line_ends_is_read_all_the_sa
 
 
 def test_a_body_that_is_no_stream_is_read_as_one() -> None:
-    body = json.dumps(
-        {
-            "type": "message",
-            "id": "m",
-            "model": "c",
-            "content": [{"type": "text", "text": "hi"}],
-            "stop_reason": "end_turn",
-        }
-    ).encode()
+    said = {"type": "message", "id": "m", "content": [{"type": "text", "text": "hi"}], "stop_reason": "end_turn"}
+    body = json.dumps(said).encode()
     for parts in ([b"\n ", body], [bytes([byte]) for byte in body]):
         stream = decoder()
         assert [chunk for part in parts for chunk in stream.feed(part)] == []
@@ -211,23 +199,10 @@ def test_an_event_without_end_is_an_error_not_a_full_memory(monkeypatch: pytest.
         assert stream.feed(b"x" * 100) == []
 
 
-@given(
-    st.lists(
-        st.sampled_from(
-            [
-                event(**START),
-                begun(0, type="text"),
-                piece(0, "text_delta"),
-                over(0),
-                ended(),
-                b"data: {",
-                b"\xff",
-                b"\r\n",
-            ]
-        )
-        | st.binary(max_size=30)
-    )
-)
+PARTS = [event(**START), begun(0, type="text"), piece(0, "text_delta"), over(0), ended(), b"data: {", b"\xff", b"\r\n"]
+
+
+@given(st.lists(st.sampled_from(PARTS) | st.binary(max_size=30)))
 def test_nothing_a_provider_sends_makes_it_raise(parts: list[bytes]) -> None:
     chunks(*parts)
 

@@ -1,4 +1,4 @@
-"""The request's own `provider` object: what binds is kept or refused, what only advises is reported."""
+"""Every field of OpenRouter's `provider` object: how it is read. What each does stands in test_route."""
 
 from __future__ import annotations
 
@@ -9,110 +9,151 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routerd.errors import InvalidRequest, NothingLeft
-from routerd.routing.candidates import Endpoint
-from routerd.routing.preferences import ANY, Preferences, apply, read
+from routerd.routing.preferences import ANY, READERS, MaxPrice, Preferences, apply, read
+from tests.routing.made import endpoint
 
-A, B, C = (Endpoint(provider=name, model="m", id="m") for name in ("a", "b", "C"))
-ALL = (A, B, C)
+A, B, C = (endpoint(name) for name in "abc")
 
-
-def left(wanted: dict[str, Any], *entries: tuple[Endpoint, ...]) -> list[list[Endpoint]]:
-    return [list(entry) for entry in apply(entries or (ALL,), read(wanted))]
-
-
-def test_without_preferences_everything_stays() -> None:
-    assert read(None) is ANY
-    assert apply([ALL, (B,)], ANY) == [ALL, (B,)]
-    assert left({}) == [[A, B, C]]
-
-
-@pytest.mark.parametrize(
-    ("wanted", "stays"),
-    [
-        ({"order": ["c", "a"]}, [C, A, B]),
-        ({"order": ["c", "a"], "allow_fallbacks": False}, [C, A]),
-        ({"order": ["nobody", "b"]}, [B, A, C]),
-        ({"allow_fallbacks": False}, [A]),
-        ({"only": ["B", "c"]}, [B, C]),
-        ({"ignore": ["A"]}, [B, C]),
-        ({"only": ["a", "b"], "ignore": ["a"]}, [B]),
-        ({"only": ["a", "b"], "order": ["b"]}, [B, A]),
-        ({"only": [], "ignore": [], "order": []}, [A, B, C]),
-        ({"only": None, "allow_fallbacks": None}, [A, B, C]),
-    ],
-)
-def test_the_lists_choose_and_order_whatever_their_case(wanted: dict[str, Any], stays: list[Endpoint]) -> None:
-    assert left(wanted) == [stays]
-
-
-@pytest.mark.parametrize(
-    "wanted", [{"only": ["d"]}, {"ignore": ["a", "b", "c"]}, {"order": ["d"], "allow_fallbacks": False}]
-)
-def test_where_nothing_is_left_the_error_says_by_what(wanted: dict[str, Any]) -> None:
-    with pytest.raises(NothingLeft) as caught:
-        left(wanted)
-    assert caught.value.metadata == {"excluded_by": ["allowed_providers"]}
-    assert caught.value.message.endswith("it would be served by: a, b, C")
+FIELDS: list[tuple[str, Any, dict[str, Any]]] = [
+    ("order", ["OpenAI", "Amazon Bedrock"], {"order": ("openai", "amazon-bedrock")}),
+    ("order", [], {}),
+    ("only", ["azure", "azure"], {"only": ("azure",)}),
+    ("only", [], {}),
+    ("ignore", ["deepinfra/turbo"], {"ignore": ("deepinfra/turbo",)}),
+    ("allow_fallbacks", False, {"allow_fallbacks": False}),
+    ("require_parameters", True, {"require_parameters": True}),
+    ("data_collection", "deny", {"data_collection": "deny"}),
+    ("zdr", True, {"zdr": True}),
+    ("enforce_distillable_text", True, {"enforce_distillable_text": True}),
+    ("quantizations", ["int8", "fp4"], {"quantizations": frozenset({"int8", "fp4", "mxfp4", "nvfp4"})}),
+    ("quantizations", ["fp8"], {"quantizations": frozenset({"fp8", "mxfp8"})}),
+    ("quantizations", ["mxfp8"], {"quantizations": frozenset({"mxfp8"})}),
+    ("sort", "throughput", {"sort": "throughput"}),
+    ("sort", {"by": "latency", "partition": "none"}, {"sort": "latency", "partition": "none"}),
+    ("sort", {"by": None, "partition": None}, {}),
+    (
+        "max_price",
+        {"prompt": "0.5", "completion": 2, "request": 0.01, "image": "1e-2", "audio": 0},
+        {
+            "max_price": MaxPrice(
+                prompt=500_000, completion=2_000_000, request=10_000_000_000, image=10_000_000_000, audio=0
+            )
+        },
+    ),
+    ("max_price", {}, {}),
+    ("max_price", {"prompt": "Infinity"}, {"max_price": MaxPrice(prompt=10**15)}),
+    ("preferred_min_throughput", 50, {"min_throughput": (("p50", 50.0),)}),
+    ("preferred_min_throughput", {"p90": 20, "p50": 40.5}, {"min_throughput": (("p50", 40.5), ("p90", 20.0))}),
+    ("preferred_max_latency", 1.5, {"max_latency": (("p50", 1.5),)}),
+    ("preferred_max_latency", {"p99": 3, "p75": None}, {"max_latency": (("p99", 3.0),)}),
+    ("options", {"OpenAI": {"x": 1}}, {"options": {"openai": {"x": 1}}}),
+]
 
 
-def test_a_model_that_is_excluded_leaves_the_requests_other_models() -> None:
-    assert left({"only": ["b"]}, (A,), (B, C)) == [[], [B]]
+@pytest.mark.parametrize(("field", "given", "found"), FIELDS, ids=lambda value: str(value)[:40])
+def test_a_field_is_read(field: str, given: Any, found: dict[str, Any]) -> None:
+    assert read({field: given}) == Preferences(**found)
 
 
-@pytest.mark.parametrize(
-    "wanted",
-    [
-        {"data_collection": "deny"},
-        {"data_collection": "DENY"},
-        {"data_collection": False},
-        {"zdr": True},
-        {"enforce_distillable_text": True},
-        {"require_parameters": True},
-        {"quantizations": ["fp8"]},
-        {"max_price": {"prompt": 1}},
-    ],
-)
-def test_what_binds_and_cannot_be_honoured_is_refused(wanted: dict[str, Any]) -> None:
-    with pytest.raises(InvalidRequest, match=f"provider.{next(iter(wanted))} is not supported"):
-        read(wanted)
+def test_every_field_is_in_the_table() -> None:
+    assert {field for field, _, _ in FIELDS} == set(READERS)
 
 
-@pytest.mark.parametrize(
-    "wanted",
-    [{"data_collection": "allow"}, {"data_collection": None}, {"zdr": False}, {"quantizations": []}, {"max_price": {}}],
-)
-def test_what_would_bind_but_asks_for_nothing_passes(wanted: dict[str, Any]) -> None:
-    assert read(wanted).dropped == ()
+@pytest.mark.parametrize("field", READERS)
+def test_a_field_that_is_null_says_nothing(field: str) -> None:
+    assert read({field: None}) == ANY
 
 
-def test_what_only_advises_and_what_nobody_knows_is_reported() -> None:
-    assert read({"sort": "price", "preferred_min_throughput": 5, "vendor": 1, "options": None}).dropped == (
-        "provider.sort",
-        "provider.preferred_min_throughput",
-        "provider.vendor",
+WRONG: list[tuple[Any, str]] = [
+    ("openai", "`provider` must be an object"),
+    ([], "`provider` must be an object"),
+    ({"order": "a"}, "`provider.order` must be a list of provider slugs"),
+    ({"only": [1]}, "`provider.only` must be a list of provider slugs"),
+    ({"ignore": {}}, "`provider.ignore` must be a list of provider slugs"),
+    ({"allow_fallbacks": "no"}, "`provider.allow_fallbacks` must be true or false"),
+    ({"require_parameters": 1}, "`provider.require_parameters` must be true or false"),
+    ({"zdr": "true"}, "`provider.zdr` must be true or false"),
+    ({"enforce_distillable_text": 0}, "`provider.enforce_distillable_text` must be true or false"),
+    ({"data_collection": "never"}, "`provider.data_collection` must be one of allow, deny"),
+    ({"data_collection": {}}, "`provider.data_collection` must be one of allow, deny"),
+    ({"quantizations": "fp8"}, "`provider.quantizations` must be a list of int4"),
+    ({"quantizations": ["fp8", "q4"]}, "`provider.quantizations[1]` must be one of int4"),
+    ({"sort": "cheapest"}, "`provider.sort` must be one of price, throughput, latency, exacto"),
+    ({"sort": {"by": 1}}, "`provider.sort.by` must be one of price"),
+    ({"sort": {"by": "price", "partition": "all"}}, "`provider.sort.partition` must be one of model, none"),
+    ({"sort": 1}, "`provider.sort` must be one of price, throughput, latency, exacto, or an object"),
+    ({"max_price": 3}, "`provider.max_price` must be an object"),
+    ({"max_price": {"prompt": "cheap"}}, "`provider.max_price.prompt` must be an amount in USD"),
+    ({"max_price": {"prompt": -1}}, "`provider.max_price.prompt` must be an amount in USD"),
+    ({"max_price": {"prompt": "NaN"}}, "`provider.max_price.prompt` must be an amount in USD"),
+    ({"max_price": {"prompt": True}}, "`provider.max_price.prompt` must be an amount in USD"),
+    ({"max_price": {"completions": 1}}, "`provider.max_price` knows no 'completions'"),
+    ({"preferred_min_throughput": "fast"}, "`provider.preferred_min_throughput` must be a number"),
+    ({"preferred_max_latency": float("nan")}, "`provider.preferred_max_latency` must be a number"),
+    ({"preferred_max_latency": -1}, "`provider.preferred_max_latency` must be a number"),
+    ({"preferred_max_latency": {"p95": 1}}, "`provider.preferred_max_latency` knows no 'p95'"),
+    ({"preferred_max_latency": {"p90": "x"}}, "`provider.preferred_max_latency.p90` must be a number"),
+    ({"options": []}, "`provider.options` must be an object of objects"),
+    ({"options": {"openai": 1}}, "`provider.options` must be an object of objects"),
+]
+
+
+@pytest.mark.parametrize(("given", "says"), WRONG, ids=lambda value: str(value)[:50])
+def test_a_wrong_value_is_refused_by_its_name(given: Any, says: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        read(given)
+    assert says in caught.value.message
+
+
+def test_what_nobody_knows_is_reported_and_not_refused() -> None:
+    assert read({"vendor": 1, "experimental": None, "sort": "price"}) == Preferences(
+        sort="price", dropped=("provider.vendor",)
     )
 
 
-@pytest.mark.parametrize(
-    "wanted",
-    ["openai", 3, [], {"order": "a"}, {"only": [1]}, {"ignore": {}}, {"allow_fallbacks": "no"}, {"allow_fallbacks": 0}],
+def test_no_preferences_are_those_of_anybody() -> None:
+    assert read(None) is ANY
+    assert read({}) == ANY
+
+
+json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6) | st.just("p50"), inner, max_size=3)
+    ),
+    max_leaves=6,
 )
-def test_a_wrong_type_is_refused(wanted: Any) -> None:
-    with pytest.raises(InvalidRequest, match="must be"):
-        read(wanted)
 
 
-slugs = st.lists(st.sampled_from(["a", "b", "c", "d"]), max_size=4).map(tuple)
-
-
-@given(st.builds(Preferences, order=slugs, only=slugs, ignore=slugs, allow_fallbacks=st.booleans()))
-def test_preferences_never_add_or_repeat_an_endpoint_and_never_keep_an_excluded_one(wanted: Preferences) -> None:
+@given(st.dictionaries(st.sampled_from([*READERS, "else"]), json, max_size=4))
+def test_whatever_is_sent_it_is_read_or_refused(value: dict[str, Any]) -> None:
     try:
-        (found,) = apply([ALL], wanted)
-    except NothingLeft:
-        return
-    assert len(set(found)) == len(found)
-    assert set(found) <= set(ALL)
-    for endpoint in found:
-        assert endpoint.provider.lower() not in wanted.ignore
-        assert not wanted.only or endpoint.provider.lower() in wanted.only
+        found = read(value)
+    except InvalidRequest as error:
+        refusal = error.message
+        assert refusal.startswith("`provider")  # one or the other
+    else:
+        assert isinstance(found, Preferences)
+
+
+def test_apply_leaves_those_that_may_in_the_order_wanted() -> None:
+    assert apply([[A, B, C]], ANY) == [[A, B, C]]
+    assert apply([[A, B, C]], read({"order": ["c"], "ignore": ["b"]})) == [[C, A]]
+    assert apply([[A, B, C]], read({"order": ["c", "a"], "allow_fallbacks": False})) == [[C, A]]
+    assert apply([[A, B, C], [B]], read({"allow_fallbacks": False})) == [[A], [B]]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "reason"),
+    [
+        ({"only": ["z"]}, "allowed_providers"),
+        ({"ignore": ["a", "b", "c"]}, "allowed_providers"),
+        ({"order": ["z"], "allow_fallbacks": False}, "allowed_providers"),
+        ({"zdr": True}, "data_policy:zdr"),
+        ({"max_price": {"prompt": 1}}, "max_price"),
+    ],
+)
+def test_where_apply_leaves_nothing_the_error_says_by_what(wanted: dict[str, Any], reason: str) -> None:
+    with pytest.raises(NothingLeft) as caught:
+        apply([[A, B, C]], read(wanted))
+    assert caught.value.metadata == {"excluded_by": [reason]}
