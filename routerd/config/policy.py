@@ -10,14 +10,14 @@ from routerd.routing.layers import Layer
 from routerd.routing.preferences import Preferences
 from routerd.routing.presets import Preset
 from routerd.routing.question import Allow, Policy, VirtualModel
-from routerd.routing.rules import Rule, Set
+from routerd.routing.rules import Rule, Rulebook, Set
 
 
 def of(config: Config) -> Policy:
     """What the configuration says about routing."""
     return Policy(
         defaults=_layer("[defaults]", config.defaults.provider),
-        rules=rules(config),
+        rules=Rulebook(rules(config)),
         virtual={
             name: VirtualModel(layer=_layer(f"[models.{name}]", model.provider), hedge=model.hedge)
             for name, model in config.models.items()

@@ -249,6 +249,8 @@ class Routing(msgspec.Struct, frozen=True, kw_only=True):
     cooldown: Duration = 10.0
     max_attempts: Annotated[int, Whole(1, 100)] = 10
     keepalive_after: PositiveDuration = 15.0
+    retries: Annotated[int, Whole(0, 10)] = 0
+    """How often somebody who may be well in a moment is asked again, when nobody else is left."""
     deadline: Duration = 0.0
     """For all attempts of one request until its first output; 0: no limit."""
     sticky: Duration = 600.0

@@ -82,7 +82,10 @@ class App:
             known = self.discovery.lists
             self.discovery.stop()
         self.generation = generation
-        self.services.cooldown = generation.runtime.config.routing.cooldown
+        routing = generation.runtime.config.routing
+        self.services.cooldown = routing.cooldown
+        self.services.sticky.ttl = routing.sticky
+        self.services.hedges.share = routing.hedge.budget
         self.discovery = Discovery(generation, self.services.pool, known)
         self.discovery.start()
 

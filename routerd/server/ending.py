@@ -152,6 +152,7 @@ def _praise(exchange: Exchange, entry: Record) -> None:
         spent = clock.precise() - exchange.leg.began
         speed = entry.tokens.completion / spent if entry.usage_source == "provider" and spent > 0 else None
     services.health.succeeded(candidate, now=now, ttft=ttft, speed=speed)
+    services.hedges.served(entry.cost_picousd or 0)
     cached = entry.tokens.cached + entry.tokens.cache_write
     services.sticky.served(ask.question, candidate, cached=cached, now=now)
 
@@ -160,8 +161,10 @@ def _entry(exchange: Exchange, status: Status) -> Record:
     ask, attempts, now = exchange.ask, exchange.attempts, clock.precise()
     leg = exchange.leg
     endpoint = leg.candidate.endpoint
-    usage, source = _usage(exchange, status)
+    usage, source = _usage(exchange)
     cost = pricing.cost(usage, endpoint.price, now=ask.wall) if source != "none" else NOTHING
+    lost = tuple(_lost(exchange, other) for other in exchange.lost)
+    total = None if cost is None else cost.total + sum(one.cost_picousd or 0 for one in lost)
     meter = leg.tap or leg.answer
     failure = exchange.failure
     return Record(
@@ -186,8 +189,8 @@ def _entry(exchange: Exchange, status: Status) -> Record:
         native_finish_reason=meter.native_finish_reason,
         tokens=_tokens(usage),
         usage_source=source,
-        cost_usd=None if cost is None else pricing.format_usd(cost.total),
-        cost_picousd=None if cost is None else cost.total,
+        cost_usd=None if total is None else pricing.format_usd(total),
+        cost_picousd=total,
         price_as_of=endpoint.price.as_of if endpoint.price is not None else None,
         cache_discount_usd=pricing.format_usd(cost.discount) if cost is not None and cost.itemised else None,
         latency_ms=round((now - ask.arrived) * 1000, 3),
@@ -205,9 +208,28 @@ def _entry(exchange: Exchange, status: Status) -> Record:
             )
             for tried in attempts.tried
             if tried.failure is not failure
+        )
+        + lost,
+        route=Route(
+            strategy=ask.route.strategy, rules=ask.route.rules, sticky=ask.route.sticky, hedged=bool(exchange.lost)
         ),
-        route=Route(strategy=ask.route.strategy, rules=ask.route.rules, sticky=ask.route.sticky),
     )
+
+
+def prompt_cost(exchange: Exchange, leg: Leg) -> int | None:
+    """About what a candidate costs that is cancelled before its first token, in picodollars; None: nobody knows."""
+    price = leg.candidate.endpoint.price
+    if price is None:
+        return None
+    return exchange.ask.asked.prompt_tokens(tokens.estimate) * price.prompt + price.request
+
+
+def _lost(exchange: Exchange, leg: Leg) -> AttemptRecord:
+    """The one of two that came too late. Its provider has read the prompt, and most bill that to its end."""
+    cost = prompt_cost(exchange, leg) if leg.call.sent_at else 0
+    exchange.services.hedges.lost(cost or 0)
+    endpoint = leg.candidate.endpoint
+    return AttemptRecord(endpoint.provider, endpoint.model, leg.status, "hedge_lost", round(leg.ms, 3), cost)
 
 
 def _http_status(exchange: Exchange, status: Status) -> int:
@@ -221,13 +243,13 @@ def _http_status(exchange: Exchange, status: Status) -> int:
     return 499 if failure is None else failure.shown_status
 
 
-def _usage(exchange: Exchange, status: Status) -> tuple[Usage, UsageSource]:
+def _usage(exchange: Exchange) -> tuple[Usage, UsageSource]:
     """The provider's count; without one an estimate, where the provider may have worked for us."""
     leg = exchange.leg
     meter = leg.tap or leg.answer
     if meter.usage is not None:
         return meter.usage, "provider"
-    if not leg.call.sent_at or (status == "error" and not exchange.attempts.committed):
+    if not leg.call.sent_at or not exchange.legs:  # it was not asked, or it had failed before
         return Usage(), "none"
     prompt = exchange.ask.asked.prompt_tokens(tokens.estimate)
     if leg.tap is not None:

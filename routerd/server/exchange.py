@@ -14,21 +14,24 @@ import msgspec
 
 from routerd.dialects.shape import Tap
 from routerd.errors import InvalidRequest, RouterdError
-from routerd.routing.attempts import Attempts, Failure, Reply, Try
+from routerd.routing.attempts import Attempts, Carry, Decision, Failure, Reply, Try, Wait
 from routerd.routing.candidates import Candidate
+from routerd.routing.hedge import delay
 from routerd.server import clock, ending
 from routerd.server.client import Live, Sink, Whole
 from routerd.server.leg import Leg
 from routerd.server.services import Ask, Services
 from routerd.spend.record import Status
 
+NEVER: tuple[float, None] = (math.inf, None)
+
 
 class Exchange:
     """The life of one request, from the first attempt to its record."""
 
     __slots__ = (
-        "ask", "asked_at", "attempts", "due", "ended", "failure", "first_at", "held", "leg", "legs", "opened", "paused",
-        "quiet", "sent", "services", "sink", "timer", "waiter",
+        "again", "ask", "asked_at", "attempts", "due", "ended", "failure", "first_at", "hedge_at", "held", "leg",
+        "legs", "lost", "opened", "paused", "quiet", "sent", "services", "sink", "timer", "waiter",
     )  # fmt: skip
 
     def __init__(self, ask: Ask, attempts: Attempts, services: Services) -> None:
@@ -53,6 +56,12 @@ class Exchange:
         self.first_at: float | None = None
         self.asked_at: float | None = None
         self.failure: Failure | None = None
+        self.lost: list[Leg] = []
+        """Those that were asked beside the one that serves, and came too late."""
+        self.hedge_at = math.inf
+        """When a second candidate is asked too."""
+        self.again: tuple[float, Candidate | None] = NEVER
+        """When the last resort is asked again, and who that is."""
 
     # What the client's side calls.
 
@@ -61,6 +70,8 @@ class Exchange:
         if self.ask.request.stream:
             self.set_timer()
         self._ask(self.attempts.candidate)
+        if self.ask.route.hedge and self.ask.request.stream and not self.ended:
+            self._plan_hedge()
 
     def attach(self, sink: Sink) -> None:
         """Take the client's stream, whose head has just been sent, and give it what was held."""
@@ -97,10 +108,8 @@ class Exchange:
 
     def commit(self, leg: Leg) -> None:
         """The first output is here: from now on this candidate is the one."""
-        self.attempts.committed = True
-        self.leg = leg
+        self._won(leg)
         self.quiet = False
-        leg.late = math.inf
         self.first_at = clock.precise()
         self.held, leg.held = leg.held, []
         if not self.opened.done():
@@ -115,8 +124,7 @@ class Exchange:
 
     def on_whole(self, leg: Leg, body: bytes) -> None:
         """Take the whole answer, in the door's form."""
-        self.attempts.committed = True
-        self.leg = leg
+        self._won(leg)
         self.sent = len(body)
         self.opened.set_result(Whole(leg.status, ending.head(self), body))
         self._end("ok")
@@ -127,12 +135,23 @@ class Exchange:
             failure = msgspec.structs.replace(failure, retry_after=leg.head.retry_after)
         self.legs.remove(leg)
         self.services.note_failure(leg.candidate, failure)
-        decision = self.attempts.failed(failure, ms=leg.ms)
-        if isinstance(decision, Reply):
-            self.failure = failure
-            self._refuse(decision.error)
-        else:
-            self._ask(decision.candidate)
+        now = clock.precise() - self.ask.arrived
+        decision = self.attempts.failed(failure, ms=leg.ms, now=now, candidate=leg.candidate)
+        self._follow(decision, failure)
+
+    def _follow(self, decision: Decision, failure: Failure) -> None:
+        """Do what follows from a failure."""
+        match decision:
+            case Reply(error):
+                self.failure = failure
+                self._refuse(error)
+            case Try(candidate):
+                self._ask(candidate)
+            case Carry(candidate):
+                self.leg = next(leg for leg in self.legs if leg.candidate == candidate)
+            case Wait(candidate, seconds):
+                self.again = (clock.precise() + seconds, candidate)
+                self.set_timer()
 
     def on_stream_over(self, tap: Tap, tail: bytes, failure: Failure) -> None:
         """The stream of the candidate that serves has ended, whole or by `failure`."""
@@ -156,8 +175,10 @@ class Exchange:
         """Set the clock for whatever is next to be looked at."""
         if self.timer is not None:
             self.timer.cancel()
-        at = min([self.due if self.ask.request.stream else math.inf, *(leg.late for leg in self.legs)])
-        self.timer = self.services.loop.call_later(at - clock.precise(), self._tick)
+        due = self.due if self.ask.request.stream else math.inf
+        at = min([due, self.hedge_at, self.again[0], *(leg.late for leg in self.legs)])
+        if at < math.inf:
+            self.timer = self.services.loop.call_later(at - clock.precise(), self._tick)
 
     # Its own steps.
 
@@ -180,18 +201,44 @@ class Exchange:
         """Go on: what was asked for cannot be said to this candidate, and perhaps to another."""
         failure = Failure(kind="inexpressible", message=error.message)
         decision = self.attempts.failed(failure, ms=0.0)
-        if isinstance(decision, Try):
-            self._ask(decision.candidate)
-        elif all(tried.failure.kind == "inexpressible" for tried in self.attempts.tried):
-            self.opened.set_exception(error)  # nobody was asked: it is a refusal of ours, and leaves no record
-            self.ended = True
+        if isinstance(decision, Reply) and all(one.failure.kind == "inexpressible" for one in self.attempts.tried):
+            self.ended = True  # nobody was asked: it is a refusal of ours, and leaves no record
+            self.opened.set_exception(error)
         else:
-            self.failure = failure
-            self._refuse(decision.error)
+            self._follow(decision, failure)
+
+    def _won(self, leg: Leg) -> None:
+        """The first output came from this leg; whoever was asked beside it is cancelled, and what it cost is noted."""
+        self.hedge_at = math.inf
+        self.attempts.won(leg.candidate)
+        self.leg = leg
+        for other in self.legs:
+            if other is not leg:
+                other.call.cancel()
+                self.lost.append(other)
+        self.legs = [leg]
+        leg.late = math.inf
+
+    def _plan_hedge(self) -> None:
+        """Set the time at which a second candidate is asked too, if the first has said nothing by then."""
+        seconds = delay(self.leg.candidate.endpoint, self.services.health, self.services.loop.time())
+        if seconds is not None:
+            self.hedge_at = self.leg.began + seconds
+            self.set_timer()
+
+    def _hedge(self) -> None:
+        """Ask a second candidate too, if the budget has room for it."""
+        self.hedge_at = math.inf
+        cost = ending.prompt_cost(self, self.leg)
+        if cost is None or not self.services.hedges.allows(cost):
+            return
+        if (decision := self.attempts.hedge()) is not None:
+            self._ask(decision.candidate)
 
     def _drop(self) -> None:
         for leg in self.legs:
             leg.call.cancel()
+        self.lost += [leg for leg in self.legs if leg is not self.leg]
 
     def _refuse(self, error: RouterdError, status: Status = "error") -> None:
         """Nothing is left: an HTTP error while that is possible, else an error event."""
@@ -220,9 +267,15 @@ class Exchange:
         now = clock.precise()  # the loop's clock is coarser: a timer may fire early, and is set again
         for leg in list(self.legs):
             leg.tick(now)
+        again, candidate = self.again
+        if candidate is not None and now >= again:
+            self.again = NEVER
+            self._ask(candidate)
+        if now >= self.hedge_at:
+            self._hedge()
         if self.ended:
             return
-        if now >= self.due:
+        if self.ask.request.stream and now >= self.due:
             self.due = now + self.ask.keepalive_after
             if not self.opened.done():
                 self.opened.set_result(Live(ending.head(self)))

@@ -101,7 +101,14 @@ async def _exchange(
         keepalive_after=config.routing.keepalive_after,
         preferences_dropped=found.preferences.dropped,
     )
-    return Exchange(ask, Attempts(found.candidates, most=config.routing.max_attempts), services)
+    attempts = Attempts(
+        found.candidates,
+        most=config.routing.max_attempts,
+        deadline=config.routing.deadline or None,
+        retries=config.routing.retries,
+        draw=services.draw,
+    )
+    return Exchange(ask, attempts, services)
 
 
 def asked_of(

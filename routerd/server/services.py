@@ -16,6 +16,7 @@ from routerd.dialects.shape import Request
 from routerd.routing.attempts import Failure
 from routerd.routing.candidates import Candidate
 from routerd.routing.health import Health
+from routerd.routing.hedge import Budget
 from routerd.routing.question import Question, Route
 from routerd.routing.sticky import Sticky
 from routerd.server import clock
@@ -110,6 +111,7 @@ class Services:
         self.journal = journal
         self.health = Health()
         self.sticky = Sticky()
+        self.hedges = Budget()
         self.calibration = Calibration()
         self.draw: Callable[[], float] = random.random
         self.tallies = Tallies()

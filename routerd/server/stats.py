@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from routerd.routing.candidates import Candidate, Endpoint
-from routerd.routing.health import Health, key
+from routerd.routing.health import Health
 from routerd.routing.window import SHARES, Measure, Series, Window
 
 
@@ -41,7 +41,7 @@ class Traffic:
     def served(self, endpoints: Sequence[Endpoint]) -> int:
         """Requests that they served since the daemon started."""
         tallies = self._health.tallies
-        return sum(tallies[where].ok for endpoint in endpoints if (where := key(endpoint)) in tallies)
+        return sum(tallies[where].ok for endpoint in endpoints if (where := endpoint.place) in tallies)
 
     def _percentiles(self, endpoint: Endpoint, measure: Measure, *, scale: float) -> Mapping[str, float] | None:
         series = self._health.series(endpoint)

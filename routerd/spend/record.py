@@ -22,14 +22,19 @@ class Tokens(msgspec.Struct, frozen=True):
     image: int = 0
 
 
-class AttemptRecord(msgspec.Struct, frozen=True):
-    """An attempt that did not serve the request. `status` is the provider's, 0 when it gave none."""
+class AttemptRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An attempt that did not serve the request. `status` is the provider's, 0 when it gave none.
+
+    `error_type` is "hedge_lost" for one that was asked beside the one that served and came too late; what it cost, by
+    our estimate, is in `cost_picousd` and part of the record's own cost.
+    """
 
     provider: str
     model: str
     status: int
     error_type: str
     ms: float
+    cost_picousd: int | None = None
 
 
 class Route(msgspec.Struct, frozen=True):
