@@ -120,16 +120,17 @@ def _apart(one: int, other: int) -> bool:
 
 def counts() -> str:
     """What the shipped catalogue holds."""
-    providers = load.providers()
-    sourced = [slug for slug, facts in providers.items() if facts.sources or facts.local]
-    rows = [(slug, row) for slug in providers for row in load.models(slug)]
-    by_model = collections.Counter(row.id for _, row in rows)
-    priced = sum(row.price is not None for _, row in rows)
-    several = sum(count > 1 for count in by_model.values())
-    lines = [f"providers             {len(providers):5}  ({len(sourced)} with a sourced data policy or local)"]
-    lines += [f"canonical models      {len(by_model):5}", f"endpoints             {len(rows):5}  ({priced} priced)"]
-    lines += [f"models with two or more endpoints {several:5}"]
-    return "\n".join(lines)
+    found, known = load.counts(), load.providers()
+    sourced = sum(bool(facts.sources) for facts in known.values())
+    told = sum(facts.data.training is not None for facts in known.values())
+    priced = sum(row.price is not None for slug in known for row in load.models(slug))
+    return "\n".join(
+        [
+            f"providers {found['providers']:5}  (policy with sources: {sourced}; whether it trains is known: {told})",
+            f"models    {found['models']:5}  (with two or more endpoints: {found['several_endpoints']})",
+            f"endpoints {found['endpoints']:5}  (priced: {priced})",
+        ]
+    )
 
 
 def main() -> int:

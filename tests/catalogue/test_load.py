@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 
-from routerd.catalogue.load import MODELS, PROVIDERS, counts, models, names, providers
+from routerd.catalogue.load import MODELS, PROVIDERS, counts, models, names, provider, providers
 from routerd.catalogue.schema import LOCAL, ModelFacts, Override, Price
 from routerd.config import units
 from routerd.config.checks import PROVIDER_NAME
@@ -33,7 +33,8 @@ def filled(url: str) -> str:
 
 def test_the_providers_that_people_name_first_are_there() -> None:
     wanted = """openai anthropic google-ai-studio google-vertex amazon-bedrock azure mistral cohere groq cerebras
-        together fireworks deepinfra deepseek xai perplexity moonshotai z-ai minimax alibaba nebius novita hyperbolic sambanova
+        together fireworks deepinfra deepseek xai perplexity moonshotai z-ai minimax alibaba nebius novita hyperbolic
+        sambanova
         lambda baseten huggingface github-models nvidia cloudflare voyageai jina openrouter ollama lmstudio llamacpp
         vllm sglang litellm"""
     assert set(wanted.split()) <= set(SLUGS)
@@ -205,6 +206,11 @@ def test_the_dead_are_listed_with_their_day() -> None:
     assert opus.shutdown == "2026-01-05"
     shut = [row for _, row in all_rows() if row.shutdown]
     assert all(dt.date.fromisoformat(row.shutdown or "") for row in shut)
+
+
+def test_one_provider_is_read_without_the_others() -> None:
+    assert provider("openai") is providers()["openai"]
+    assert provider("nobody") is None
 
 
 def test_a_provider_without_a_file_has_no_models() -> None:
