@@ -25,7 +25,7 @@ from genai_prices.types import (
 from routerd.catalogue import load
 from routerd.catalogue.identity import Named
 from routerd.catalogue.schema import ModelFacts, Override, Price
-from tools import catalogue, catalogue_merge, catalogue_prices, catalogue_sources
+from tools import catalogue, catalogue_merge, catalogue_prices, catalogue_rules, catalogue_sources
 
 DAY = dt.date(2026, 11, 25)
 
@@ -227,7 +227,7 @@ def test_a_part_that_cannot_be_is_not_taken() -> None:
 def test_tiers_that_a_prompt_cannot_reach_or_that_are_gone_are_dropped() -> None:
     tiers = tuple(Override(min_prompt_tokens=size, prompt=2) for size in (100_000, 200_000, 2_000_000))
     model = facts("litellm", context_length=1_000_000, price=Price(prompt=1, completion=1, overrides=tiers))
-    kept = catalogue_merge.finished("anthropic", model, Named("anthropic/claude-sonnet-4.6")).price
+    kept = catalogue_rules.finished("anthropic", model, Named("anthropic/claude-sonnet-4.6")).price
     assert kept is not None
     assert [over.min_prompt_tokens for over in kept.overrides] == [100_000]
 
@@ -235,9 +235,22 @@ def test_tiers_that_a_prompt_cannot_reach_or_that_are_gone_are_dropped() -> None
 def test_hours_hold_on_their_weekdays() -> None:
     hours = Override(utc_start="0100", utc_end="0400", prompt=2)
     model = facts("genai-prices", price=Price(prompt=1, completion=1, overrides=(hours,)))
-    price = catalogue_merge.finished("deepseek", model, Named("deepseek/x")).price
+    price = catalogue_rules.finished("deepseek", model, Named("deepseek/x")).price
     assert price is not None
     assert price.overrides[0].utc_days == (1, 2, 3, 4, 5)
+
+
+def test_a_part_that_is_not_priced_apart_is_not_named() -> None:
+    model = facts("litellm", price=Price(prompt=1, completion=2, reasoning=2, audio=3, image_token=1))
+    price = catalogue_rules.finished("p", model, Named("a/m")).price
+    assert price == Price(prompt=1, completion=2, audio=3)
+
+
+def test_a_promotion_ends_on_its_day() -> None:
+    model = facts("litellm", price=Price(prompt=100, completion=400, cache_read=20))
+    price = catalogue_rules.finished("tencent", model, Named("tencent/hy4")).price
+    assert price is not None
+    assert price.overrides == (Override(until_day="2027-01-01", prompt=50, completion=200, cache_read=10),)
 
 
 def row(native: str, prompt: int, **values: Any) -> ModelFacts:
