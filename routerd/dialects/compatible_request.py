@@ -79,7 +79,7 @@ def applies(keys: Collection[str], target: Target, *, raw: bytes = b"") -> bool:
         touched.add("max_tokens")
     if not touched.isdisjoint(keys):
         return True
-    words = [b'"reasoning_details"', b'"reasoning_content"']
+    words = [b'"reasoning_details"'] + [b'"reasoning_content"'] * (quirks.replay_reasoning != "reasoning_content")
     words += [b'"developer"'] * (not quirks.developer_role) + [b'"cache_control"'] * (not quirks.cache_control)
     words += [b'"strict"'] * (not quirks.strict_tools) + [b'"json_schema"'] * (not quirks.json_schema)
     words += [b'"text"'] * quirks.text_content + [b'"tool_call_id"'] * quirks.short_call_ids
