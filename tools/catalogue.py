@@ -8,14 +8,11 @@ is there. Where sources differ by over 5 % is written to docs/catalogue-differen
 from __future__ import annotations
 
 import argparse
-import collections
 import datetime as dt
-import re
 import sys
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -37,32 +34,21 @@ def tables() -> Tables:
     return msgspec.convert(tomllib.loads(IDENTITY.read_text(encoding="utf-8")), Tables)
 
 
-def _rules() -> Mapping[str, Any]:
-    return tomllib.loads((ROOT / "tools" / "catalogue_rules.toml").read_text(encoding="utf-8"))
-
-
-def _strangers(slug: str, skip: Mapping[str, Any]) -> str:
-    """A pattern of the names that a provider does not take."""
-    variants = skip["variants"] if slug not in skip["variants_of"] else "^$"
-    return "|".join([skip["strangers"].get(slug, "^$"), variants])
-
-
 def build(litellm_file: Path) -> tuple[dict[str, list[ModelFacts]], Known]:
     """The rows of each provider, and what they were made of."""
     from tools import catalogue_merge as merge  # noqa: PLC0415  # --counts does without the sources
+    from tools import catalogue_rules as rules  # noqa: PLC0415
     from tools import catalogue_sources as sources  # noqa: PLC0415
 
     day = dt.date.fromisoformat(sources.RULES["sources"]["vendor"])
     first, second, third = sources.ModelsDev(), sources.LiteLLM(litellm_file), sources.GenaiPrices(day)
     known: Known = {}
-    uplifts: dict[str, Mapping[str, float]] = {}
     for slug, theirs in sources.RULES["providers"].items():
         found = [first.facts(slug, theirs), second.facts(slug, theirs)]
         found.append(third.facts(slug, theirs, {**found[1], **found[0]}))
-        stranger = re.compile(_strangers(slug, sources.RULES["skip"]))
+        stranger = sources.strangers(slug)
         keys = sorted({key for facts in found for key in facts if not stranger.search(key)})
         known[slug] = {key: [facts[key] for facts in found if key in facts] for key in keys}
-        uplifts[slug] = second.uplift(slug, theirs) if slug in sources.RULES["uplift"]["providers"] else {}
     spelled = merge.known_ids(first.ids("openrouter"), third.ids("openrouter"), tables().authors)
     names = Names(tables(), spelled)
     names = Names(tables(), [*spelled, *merge.minted(names, ((slug, key) for slug in known for key in known[slug]))])
@@ -70,22 +56,12 @@ def build(litellm_file: Path) -> tuple[dict[str, list[ModelFacts]], Known]:
     for slug, models in known.items():
         complete = slug in sources.RULES["complete"]["providers"]
         joined = {key: merge.merged(facts, complete=complete) for key, facts in models.items()}
-        made = [merge.finished(slug, facts, names.name(slug, key)) for key, facts in joined.items()]
-        ends = merge.endpoints(slug, made)
-        rows[slug] = [
-            each for row in ends for each in merge.regional(slug, row, uplifts[slug].get(row.native.lower(), 1))
-        ]
-    return _living(merge.shared(rows)), known
-
-
-def _living(rows: Mapping[str, Sequence[ModelFacts]]) -> dict[str, list[ModelFacts]]:
-    """Without what one source alone lists, of a provider whose list there is of all that ever was or could be."""
-    served = collections.Counter(row.id for group in rows.values() for row in {row.id: row for row in group}.values())
-    doubted = {"openrouter": ("genai-prices",), **dict.fromkeys(_rules()["skip"]["deployed"], ("litellm",))}
-    return {
-        slug: [row for row in group if row.source != doubted.get(slug) or served[row.id] > 1]
-        for slug, group in rows.items()
-    }
+        ends = merge.endpoints(
+            slug, [rules.finished(slug, facts, names.name(slug, key)) for key, facts in joined.items()]
+        )
+        dearer = second.uplift(slug, sources.RULES["providers"][slug])
+        rows[slug] = [each for row in ends for each in rules.regional(slug, row, dearer.get(row.native.lower(), 1))]
+    return merge.living(merge.shared(rows), deployed=sources.RULES["skip"]["deployed"]), known
 
 
 def text(rows: Iterable[ModelFacts]) -> bytes:
@@ -120,16 +96,17 @@ def _apart(one: int, other: int) -> bool:
 
 def counts() -> str:
     """What the shipped catalogue holds."""
-    providers = load.providers()
-    sourced = [slug for slug, facts in providers.items() if facts.sources or facts.local]
-    rows = [(slug, row) for slug in providers for row in load.models(slug)]
-    by_model = collections.Counter(row.id for _, row in rows)
-    priced = sum(row.price is not None for _, row in rows)
-    several = sum(count > 1 for count in by_model.values())
-    lines = [f"providers             {len(providers):5}  ({len(sourced)} with a sourced data policy or local)"]
-    lines += [f"canonical models      {len(by_model):5}", f"endpoints             {len(rows):5}  ({priced} priced)"]
-    lines += [f"models with two or more endpoints {several:5}"]
-    return "\n".join(lines)
+    found, known = load.counts(), load.providers()
+    sourced = sum(bool(facts.sources) for facts in known.values())
+    told = sum(facts.data.training is not None for facts in known.values())
+    priced = sum(row.price is not None for slug in known for row in load.models(slug))
+    return "\n".join(
+        [
+            f"providers {found['providers']:5}  (policy with sources: {sourced}; whether it trains is known: {told})",
+            f"models    {found['models']:5}  (with two or more endpoints: {found['several_endpoints']})",
+            f"endpoints {found['endpoints']:5}  (priced: {priced})",
+        ]
+    )
 
 
 def main() -> int:

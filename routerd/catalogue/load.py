@@ -5,9 +5,8 @@ from __future__ import annotations
 import functools
 import tomllib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from types import MappingProxyType
 
 import msgspec
 
@@ -19,14 +18,41 @@ PROVIDERS = HERE / "providers"
 MODELS = HERE / "models"
 
 
+class Providers(Mapping[str, ProviderFacts]):
+    """The facts of every provider by its slug, each file read when it is asked for: most are never."""
+
+    def __init__(self, slugs: Iterable[str]) -> None:
+        self._slugs = dict.fromkeys(slugs)
+
+    def __getitem__(self, slug: str) -> ProviderFacts:
+        """Raises KeyError for a slug that the catalogue does not know, and msgspec's errors for a broken file."""
+        if slug not in self._slugs:
+            raise KeyError(slug)
+        return _provider(slug)
+
+    def __contains__(self, slug: object) -> bool:
+        """Without reading the file."""
+        return slug in self._slugs
+
+    def __iter__(self) -> Iterator[str]:
+        """The slugs, in order."""
+        return iter(self._slugs)
+
+    def __len__(self) -> int:
+        """How many providers there are."""
+        return len(self._slugs)
+
+
 @functools.cache
 def providers() -> Mapping[str, ProviderFacts]:
     """What is known of each provider, by its slug (OpenRouter's, where it has one); the file's name is the slug."""
-    return MappingProxyType({file.stem: _facts(file) for file in sorted(PROVIDERS.glob("*.toml"))})
+    return Providers(sorted(file.stem for file in PROVIDERS.glob("*.toml")))
 
 
-def _facts(file: Path) -> ProviderFacts:
-    return msgspec.convert(tomllib.loads(file.read_text(encoding="utf-8")), ProviderFacts)
+@functools.cache
+def _provider(slug: str) -> ProviderFacts:
+    text = (PROVIDERS / f"{slug}.toml").read_text(encoding="utf-8")
+    return msgspec.convert(tomllib.loads(text), ProviderFacts)
 
 
 @functools.lru_cache(maxsize=512)
@@ -34,7 +60,8 @@ def models(provider: str, newer: Path | None = None) -> tuple[ModelFacts, ...]:
     """The endpoints of one provider; none where the catalogue has no list of it.
 
     `newer` is the directory that `routerd catalogue update` writes: a provider's file there stands in for the bundled
-    one. Raises msgspec.DecodeError if a file is not what it should be.
+    one. What was read is kept until `models.cache_clear()`, which a reload calls. Raises msgspec.DecodeError if a file
+    is not what it should be.
     """
     for directory in (newer, MODELS) if newer else (MODELS,):
         try:

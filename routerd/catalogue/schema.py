@@ -205,6 +205,8 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     text_content: bool = False
     """Content must be text where it could be: parts that are all text are joined."""
     parallel_tool_calls: bool = True
+    short_call_ids: bool = False
+    """Ids of tool calls must be nine letters or digits (Mistral): those of other vendors are shortened."""
     strict_tools: bool = True
     """It takes `strict` in a function's definition."""
     json_schema: bool = True

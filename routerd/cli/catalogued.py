@@ -19,11 +19,6 @@ Row = dict[str, Any]
 Offers = list[tuple[str, ModelFacts]]
 
 
-def slugs() -> list[str]:
-    """Every provider of whose models the catalogue has a list."""
-    return sorted(file.stem for file in load.MODELS.glob("*.json"))
-
-
 def rows(providers: Iterable[str], newer: Path | None = None) -> list[Row]:
     """The models of these providers, by id; what is said of each is what its cheapest endpoint says."""
     by_id: dict[str, Offers] = {}

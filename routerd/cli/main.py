@@ -40,6 +40,7 @@ COMMANDS = {
     "key": Command("create, list or revoke the keys that clients send", "routerd.cli.key"),
     "models": Command("list what clients can ask for", "routerd.cli.models"),
     "providers": Command("list the providers, and what they do with data", "routerd.cli.providers"),
+    "catalogue": Command("show how old the facts about models are, or fetch newer ones", "routerd.cli.catalogue"),
     "spend": Command("add up what was spent", "routerd.cli.spend"),
     "tail": Command("show each request as it ends", "routerd.cli.tail"),
     "status": Command("show what the running daemon is doing", "routerd.cli.status"),

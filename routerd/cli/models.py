@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from routerd.catalogue import updated
 from routerd.cli import catalogued, daemon_client, show
 from routerd.cli.catalogued import Row
 from routerd.cli.run import no_config
@@ -100,8 +101,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """List the models; 1 where there is neither a daemon nor a configuration."""
-    newer = paths.state_dir() / "catalogue"
-    listed = catalogued.rows(catalogued.slugs(), newer) if args.all else _usable(args.config, newer)
+    newer = updated.directory(paths.state_dir())
+    listed = catalogued.rows(updated.listed(), newer) if args.all else _usable(args.config, newer)
     if listed is None:
         return no_config()
     found = [(model, row) for row in listed if _fits(model := msgspec.convert(row, Model), args)]
@@ -120,7 +121,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _usable(config: str | None, newer: Path) -> list[Row] | None:
+def _usable(config: str | None, newer: Path | None) -> list[Row] | None:
     """What the running daemon lists, else what one with this file would; None where there is no file."""
     try:
         daemon = daemon_client.find(config)
@@ -180,7 +181,7 @@ def _served(model: Model) -> str | None:
     return ", ".join(first) + (f" and {more} more" if more > 0 else "")
 
 
-def _warn(endpoints: Iterable[str], newer: Path) -> None:
+def _warn(endpoints: Iterable[str], newer: Path | None) -> None:
     """Say on stderr that what is listed is old."""
     count, oldest = catalogued.stale(endpoints, datetime.now(UTC).date(), newer)
     if count:

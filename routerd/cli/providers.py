@@ -6,7 +6,7 @@ import argparse
 
 import msgspec
 
-from routerd.catalogue import load
+from routerd.catalogue import load, updated
 from routerd.catalogue.schema import Cited, DataPolicy, ProviderFacts
 from routerd.cli import show
 from routerd.cli.run import no_config
@@ -90,7 +90,7 @@ def _row(slug: str, facts: ProviderFacts | None, configured: Provider | None) ->
         env=known.env,
         local=known.local,
         configured=configured is not None,
-        models=len(load.models(slug, paths.state_dir() / "catalogue")),
+        models=len(load.models(slug, updated.directory(paths.state_dir()))),
         headquarters=known.headquarters,
         datacenters=known.datacenters,
         data_policy=_policy(known, configured),

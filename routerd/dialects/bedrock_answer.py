@@ -67,7 +67,7 @@ def counted(said: Mapping[str, Any]) -> Json:
     found: Json = {}
     usage = said.get("usage")
     if isinstance(usage, dict):
-        read, written = count(usage.get("cacheReadInputTokens")), count(usage.get("cacheWriteInputTokens"))
+        read, written = (_of_cache(usage, f"cache{which}InputToken") for which in ("Read", "Write"))
         prompt, completion = count(usage.get("inputTokens")) + read + written, count(usage.get("outputTokens"))
         hour = sum(
             count(part.get("inputTokens")) for part in records(usage.get("cacheDetails")) if part.get("ttl") == "1h"
@@ -127,6 +127,11 @@ def image(block: Mapping[str, Any], *, form: str = "") -> Json | None:
 def is_clients(use: Mapping[str, Any]) -> bool:
     """Whether a tool is the client's to run, and none that Bedrock ran itself."""
     return use.get("type") != "server_tool_use"
+
+
+def _of_cache(usage: Mapping[str, Any], name: str) -> int:
+    """Tokens of the cache: Converse's name for them, or that of InvokeModel, which Converse repeats."""
+    return count(usage.get(f"{name}s")) or count(usage.get(f"{name}Count"))
 
 
 def _message(blocks: list[Any]) -> Json:

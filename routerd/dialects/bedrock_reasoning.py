@@ -30,6 +30,9 @@ class _Wish(msgspec.Struct, frozen=True):
     on: bool | None = None
     effort: str | None = None
     bounded: bool = False
+    """It names a budget of tokens."""
+    hidden: bool = False
+    """The client wants to see none of it."""
 
     @property
     def dropped(self) -> tuple[str, ...]:
@@ -58,16 +61,12 @@ def steered(chat: Json, target: Target, vendor: str, *, blocked: bool) -> Steeri
     """
     if vendor == "anthropic":
         return _claude(chat, target, blocked=blocked)
-    wanted, supported = _wish(chat), target.supported_parameters
-    if wanted.on is None:
-        return Steering()
-    if supported is not None and "reasoning" not in supported:
-        return Steering(dropped=("reasoning",) * wanted.on)
-    if vendor == "amazon" and "nova-2" in target.model:
-        return _nova(wanted, bounded=any(chat.get(name) is not None for name in _BOUNDS))
-    if vendor == "openai":
-        return _openai(wanted)
-    return Steering(dropped=("reasoning",))  # no other vendor's models are steered through Converse
+    wanted = _wish(chat)
+    steering = _others(wanted, target, vendor, bounded=any(chat.get(name) is not None for name in _BOUNDS))
+    wordless = [
+        name for name, said in (("reasoning.exclude", wanted.hidden), ("verbosity", chat.get("verbosity"))) if said
+    ]
+    return msgspec.structs.replace(steering, dropped=(*steering.dropped, *wordless))
 
 
 def longest(chat: Json) -> int:
@@ -79,12 +78,12 @@ def _wish(chat: Json) -> _Wish:
     """OpenRouter's `reasoning`, or OpenAI's `reasoning_effort`."""
     said = record(chat.get("reasoning"))
     effort = text(said.get("effort")) or text(chat.get("reasoning_effort"))
-    bounded = count(said.get("max_tokens")) > 0
+    bounded, hidden = count(said.get("max_tokens")) > 0, said.get("exclude") is True
     if effort == "none" or said.get("enabled") is False:
         return _Wish(on=False)
     if not effort and not bounded and said.get("enabled") is not True:
-        return _Wish()
-    return _Wish(on=True, effort=_EFFORTS.get(effort), bounded=bounded)
+        return _Wish(hidden=hidden)
+    return _Wish(on=True, effort=_EFFORTS.get(effort), bounded=bounded, hidden=hidden)
 
 
 def _claude(chat: Json, target: Target, *, blocked: bool) -> Steering:
@@ -96,8 +95,21 @@ def _claude(chat: Json, target: Target, *, blocked: bool) -> Steering:
         effort=plan.effort,
         max_tokens=plan.max_tokens if "budget_tokens" in record(plan.thinking) else 0,
         thinks=plan.thinks,
-        dropped=plan.dropped,
+        dropped=(*plan.dropped, "verbosity") if chat.get("verbosity") and not plan.effort else plan.dropped,
     )
+
+
+def _others(wanted: _Wish, target: Target, vendor: str, *, bounded: bool) -> Steering:
+    supported = target.supported_parameters
+    if wanted.on is None:
+        return Steering()
+    if supported is not None and "reasoning" not in supported:
+        return Steering(dropped=("reasoning",) * wanted.on)
+    if vendor == "amazon" and "nova-2" in target.model:
+        return _nova(wanted, bounded=bounded)
+    if vendor == "openai":
+        return _openai(wanted)
+    return Steering(dropped=("reasoning",))  # no other vendor's models are steered through Converse
 
 
 def _nova(wanted: _Wish, *, bounded: bool) -> Steering:

@@ -46,7 +46,6 @@ _WITHOUT_WORD = (
     "min_p",
     "top_a",
     "prediction",
-    "verbosity",
     "web_search_options",
     "plugins",
     "transforms",
@@ -116,8 +115,6 @@ class _Draft:
             dropped.append("parallel_tool_calls")
         if chat.get("modalities") not in (None, ["text"]):
             dropped.append("modalities")
-        if record(chat.get("reasoning")).get("exclude"):
-            dropped.append("reasoning.exclude")
         if self.parts.unmarked:
             dropped.append("cache_control")
         return tuple(dict.fromkeys(dropped))

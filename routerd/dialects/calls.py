@@ -6,6 +6,7 @@ import hashlib
 
 import msgspec
 
+from routerd.dialects import loose
 from routerd.dialects.shape import Json
 
 
@@ -36,15 +37,14 @@ class Calls:
         return [self._fragment(fragment, answer) for fragment in fragments if isinstance(fragment, dict)]
 
     def _fragment(self, fragment: Json, answer: str) -> Json:
-        function = fragment.get("function")
-        function = function if isinstance(function, dict) else {}
+        function = loose.record(fragment.get("function"))
         custom = fragment.get("custom")
         if not isinstance(custom, dict) or not any(custom.values()):
             fragment.pop("custom", None)
             custom = None
         if "arguments" in function and not isinstance(function["arguments"], str):
             function["arguments"] = _arguments(function["arguments"])
-        name = _text(custom or function, "name")
+        name = loose.text((custom or function).get("name"))
         number = self._begun(fragment, name)
         if number is not None:
             return self._more(fragment, function, number)
@@ -52,7 +52,7 @@ class Calls:
 
     def _begun(self, fragment: Json, name: str) -> int | None:
         """The number of the call that a fragment goes on with, None where it begins one."""
-        index, own = fragment.get("index"), _text(fragment, "id")
+        index, own = fragment.get("index"), loose.text(fragment.get("id"))
         if not isinstance(index, int):
             return None if name or self._last < 0 else self._last
         number = self._slots.get(index)
@@ -62,7 +62,7 @@ class Calls:
 
     def _first(self, fragment: Json, function: Json, *, name: str, answer: str) -> Json:
         self._last = number = len(self._ids)
-        index, own = fragment.get("index"), _text(fragment, "id")
+        index, own = fragment.get("index"), loose.text(fragment.get("id"))
         self._slots[index if isinstance(index, int) else number] = number
         self._ids.append(own)
         self._names.append(name)
@@ -100,8 +100,3 @@ def call_id(answer: str, choice: int, number: int, name: str) -> str:
 def _arguments(arguments: object) -> str:
     """Arguments that are no text: an object as JSON, nothing as nothing."""
     return "" if arguments is None else msgspec.json.encode(arguments).decode()
-
-
-def _text(item: Json, key: str) -> str:
-    value = item.get(key)
-    return value if isinstance(value, str) else ""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from routerd.dialects import loose
 from routerd.dialects.openai_answer import ProviderAnswerInvalid
 from routerd.dialects.openai_error import ProviderError, in_band_error
 from routerd.dialects.shape import Json
@@ -52,21 +51,21 @@ def completion(body: bytes) -> Json | ProviderError:
 def _message(said: Json) -> Json:
     text: list[str] = []
     details: list[Json] = []
-    if plan := words(said, "tool_plan"):
+    if plan := loose.text(said.get("tool_plan")):
         details.append(thought(plan, plan=True))
     content = said.get("content")
-    for block in objects([{"text": content}] if isinstance(content, str) else content):
-        if thinking := words(block, "thinking"):
+    for block in loose.records([{"text": content}] if isinstance(content, str) else content):
+        if thinking := loose.text(block.get("thinking")):
             details.append(thought(thinking))
         else:
-            text.append(words(block, "text"))
+            text.append(loose.text(block.get("text")))
     message: Json = {"role": "assistant", "content": "".join(text) if text else None}
     if details:
         message["reasoning"] = "".join(detail["text"] for detail in details)
         message["reasoning_details"] = details
-    if calls := [called(call) for call in objects(said.get("tool_calls"))]:
+    if calls := [called(call) for call in loose.records(said.get("tool_calls"))]:
         message["tool_calls"] = calls
-    if sources := [item for citation in objects(said.get("citations")) for item in cited(citation)]:
+    if sources := [item for citation in loose.records(said.get("citations")) for item in cited(citation)]:
         message["annotations"] = sources
     return message
 
@@ -81,13 +80,15 @@ def thought(text: str, *, plan: bool = False) -> Json:
 
 def called(call: Json) -> Json:
     """A tool call. One without arguments says `null` (recorded), where OpenAI's clients expect an object."""
-    function = call.get("function")
-    function = function if isinstance(function, dict) else {}
-    arguments = words(function, "arguments")
+    function = loose.record(call.get("function"))
+    arguments = loose.text(function.get("arguments"))
     return {
-        "id": words(call, "id"),
+        "id": loose.text(call.get("id")),
         "type": "function",
-        "function": {"name": words(function, "name"), "arguments": "{}" if arguments in {"", "null"} else arguments},
+        "function": {
+            "name": loose.text(function.get("name")),
+            "arguments": "{}" if arguments in {"", "null"} else arguments,
+        },
     }
 
 
@@ -100,16 +101,19 @@ def cited(citation: Json) -> list[Json]:
         "start_index": start if isinstance(start, int) else 0,
         "end_index": end if isinstance(end, int) else 0,
     }
-    return [_annotation(source, place) for source in objects(citation.get("sources"))]
+    return [_annotation(source, place) for source in loose.records(citation.get("sources"))]
 
 
 def _annotation(source: Json, place: Json) -> Json:
-    given = source.get("tool_output") or source.get("document")
-    given = given if isinstance(given, dict) else {}
-    source_of: Json = {"url": words(given, "url") or words(source, "id"), "title": words(given, "title"), **place}
-    if text := words(given, "text") or words(given, "snippet") or words(given, "content"):
-        source_of["content"] = text
-    return {"type": "url_citation", "url_citation": source_of}
+    given = loose.record(source.get("tool_output") or source.get("document"))
+    described: Json = {
+        "url": loose.text(given.get("url")) or loose.text(source.get("id")),
+        "title": loose.text(given.get("title")),
+        **place,
+    }
+    if content := loose.text(given.get("text")) or loose.text(given.get("snippet")) or loose.text(given.get("content")):
+        described["content"] = content
+    return {"type": "url_citation", "url_citation": described}
 
 
 def finish(word: object) -> Json:
@@ -127,43 +131,26 @@ def usage(said: object) -> Json | None:
     """
     if not isinstance(said, dict):
         return None
-    billed, tokens = said.get("billed_units"), said.get("tokens")
-    billed, tokens = billed if isinstance(billed, dict) else {}, tokens if isinstance(tokens, dict) else {}
+    billed, tokens = loose.record(said.get("billed_units")), loose.record(said.get("tokens"))
     counted = billed or tokens
-    prompt, completion_tokens = _count(counted.get("input_tokens")), _count(counted.get("output_tokens"))
+    prompt, completion_tokens = loose.count(counted.get("input_tokens")), loose.count(counted.get("output_tokens"))
     neutral: Json = {
         "prompt_tokens": prompt,
         "completion_tokens": completion_tokens,
         "total_tokens": prompt + completion_tokens,
     }
-    if cached := _count(said.get("cached_tokens")):
+    if cached := loose.count(said.get("cached_tokens")):
         neutral["prompt_tokens_details"] = {"cached_tokens": min(cached, prompt)}
-    if reasoning := _count(tokens.get("reasoning_tokens")):
+    if reasoning := loose.count(tokens.get("reasoning_tokens")):
         neutral["completion_tokens_details"] = {"reasoning_tokens": min(reasoning, completion_tokens)}
     return {**neutral, **{name: value for name, value in said.items() if name not in neutral}}
-
-
-def _count(value: object) -> int:
-    """A number of tokens; Cohere's SDK has them as floats."""
-    return int(value) if isinstance(value, int | float) and 0 < value < 1 << 40 else 0
 
 
 def _logprobs(said: object) -> Json | None:
     """Cohere's probabilities by chunk of text, in OpenAI's form: one token each, where a chunk is one."""
     content = [
         {"token": item["text"], "logprob": item["logprobs"][0], "bytes": None, "top_logprobs": []}
-        for item in objects(said)
+        for item in loose.records(said)
         if isinstance(item.get("text"), str) and isinstance(item.get("logprobs"), list) and len(item["logprobs"]) == 1
     ]
     return {"content": content} if content else None
-
-
-def words(said: Json, name: str) -> str:
-    """A member that is text, "" where it is not."""
-    value = said.get(name)
-    return value if isinstance(value, str) else ""
-
-
-def objects(value: Any) -> list[Json]:  # noqa: ANN401  # JSON is of any type
-    """The objects of an array, nothing where it is none."""
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

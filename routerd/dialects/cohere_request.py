@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 
 from routerd.dialects import compatible_reasoning as reasoning
-from routerd.dialects.cohere_answer import PLAN, objects, words
+from routerd.dialects import loose
+from routerd.dialects.cohere_answer import PLAN
 from routerd.dialects.compatible_messages import reasoning_text
 from routerd.dialects.openai import ROUTER_ONLY
 from routerd.dialects.shape import Encoded, Json, Target
@@ -47,7 +48,7 @@ def encode(chat: Json, target: Target) -> Encoded:
         name for name, value in chat.items() if value is not None and name not in _SILENT and not _moot(chat, name)
     ]
     said: Json = {"model": target.model, "stream": chat.get("stream") is True}
-    said["messages"] = [_message(message, dropped) for message in objects(chat.get("messages"))]
+    said["messages"] = [_message(message, dropped) for message in loose.records(chat.get("messages"))]
     _numbers(chat, said, dropped)
     _stops(chat.get("stop"), said, dropped)
     _tools(chat, said, dropped)
@@ -92,7 +93,11 @@ def _message(message: Json, dropped: list[str]) -> Json:
             return _assistant(message)
         case "tool":
             content = message.get("content")
-            return {"role": "tool", "tool_call_id": words(message, "tool_call_id"), "content": _result(content)}
+            return {
+                "role": "tool",
+                "tool_call_id": loose.text(message.get("tool_call_id")),
+                "content": _result(content),
+            }
     return {"role": "user", "content": _content(message.get("content"), dropped)}
 
 
@@ -101,9 +106,9 @@ def _content(content: Any, dropped: list[str]) -> Any:  # noqa: ANN401  # text o
     if not isinstance(content, list):
         return content if isinstance(content, str) else ""
     parts: list[Json] = []
-    for part in objects(content):
+    for part in loose.records(content):
         if part.get("type") == "text":
-            parts.append({"type": "text", "text": words(part, "text")})
+            parts.append({"type": "text", "text": loose.text(part.get("text"))})
         elif part.get("type") == "image_url" and isinstance(image := part.get("image_url"), dict):
             parts.append({"type": "image_url", "image_url": image})
         else:
@@ -114,12 +119,12 @@ def _content(content: Any, dropped: list[str]) -> Any:  # noqa: ANN401  # text o
 def _text(content: Any) -> str:  # noqa: ANN401  # text or parts
     if isinstance(content, str):
         return content
-    return "\n".join(words(part, "text") for part in objects(content))
+    return "\n".join(loose.text(part.get("text")) for part in loose.records(content))
 
 
 def _result(content: Any) -> Any:  # noqa: ANN401  # text or documents
     """A tool's result: text, or the documents that Cohere can cite one by one."""
-    parts = objects(content)
+    parts = loose.records(content)
     if not any(part.get("type") == "document" for part in parts):
         return _text(content)
     known = ("text", "document")
@@ -131,9 +136,9 @@ def _result(content: Any) -> Any:  # noqa: ANN401  # text or documents
 def _assistant(message: Json) -> Json:
     """An earlier answer. Its reasoning goes back as it came: as the plan before tool calls, or as a thought."""
     said: Json = {"role": "assistant"}
-    details = objects(message.get("reasoning_details"))
-    plan = "".join(words(detail, "text") for detail in details if detail.get("id") == PLAN)
-    thought = "".join(words(detail, "text") for detail in details if detail.get("id") != PLAN)
+    details = loose.records(message.get("reasoning_details"))
+    plan = "".join(loose.text(detail.get("text")) for detail in details if detail.get("id") == PLAN)
+    thought = "".join(loose.text(detail.get("text")) for detail in details if detail.get("id") != PLAN)
     if not details:
         thought = reasoning_text(message)
     blocks: list[Json] = []
@@ -141,7 +146,7 @@ def _assistant(message: Json) -> Json:
         blocks.append({"type": "thinking", "thinking": thought})
     if text := _text(message.get("content")):
         blocks.append({"type": "text", "text": text})
-    calls = [_call(call) for call in objects(message.get("tool_calls"))]
+    calls = [_call(call) for call in loose.records(message.get("tool_calls"))]
     if calls:
         said["tool_calls"] = calls
         if plan:
@@ -152,27 +157,27 @@ def _assistant(message: Json) -> Json:
 
 
 def _call(call: Json) -> Json:
-    function = call.get("function")
-    function = function if isinstance(function, dict) else {}
+    function = loose.record(call.get("function"))
     arguments = function.get("arguments")
     if not isinstance(arguments, str):
         arguments = msgspec.json.encode(arguments or {}).decode()
     return {
-        "id": words(call, "id"),
+        "id": loose.text(call.get("id")),
         "type": "function",
-        "function": {"name": words(function, "name"), "arguments": arguments or "{}"},
+        "function": {"name": loose.text(function.get("name")), "arguments": arguments or "{}"},
     }
 
 
 def _tools(chat: Json, said: Json, dropped: list[str]) -> None:
     """Functions, and whether one must be called. To name one is to offer no other."""
-    functions = [tool["function"] for tool in objects(chat.get("tools")) if isinstance(tool.get("function"), dict)]
-    if len(functions) < len(chat.get("tools") or ()):
+    functions = [
+        tool["function"] for tool in loose.records(chat.get("tools")) if isinstance(tool.get("function"), dict)
+    ]
+    if len(functions) < len(loose.records(chat.get("tools"))):
         dropped.append("tools")
     choice = chat.get("tool_choice")
     if isinstance(choice, dict):
-        chosen = choice.get("function")
-        name = chosen.get("name") if isinstance(chosen, dict) else None
+        name = loose.record(choice.get("function")).get("name")
         functions = [function for function in functions if function.get("name") == name] or functions
         choice = "required"
     if not functions:
@@ -194,8 +199,7 @@ def _format(wanted: object, said: Json) -> None:
     if not isinstance(wanted, dict):
         return
     if wanted.get("type") == "json_schema":
-        schema = wanted.get("json_schema")
-        schema = schema.get("schema") if isinstance(schema, dict) else None
+        schema = loose.record(wanted.get("json_schema")).get("schema")
         said["response_format"] = {"type": "json_object", **({"json_schema": schema} if schema else {})}
     elif wanted.get("type") == "json_object":
         said["response_format"] = {name: wanted[name] for name in ("type", "json_schema") if name in wanted}

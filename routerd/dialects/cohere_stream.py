@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from routerd.dialects import cohere_answer as answers
-from routerd.dialects.cohere_answer import words
+from routerd.dialects import loose
 from routerd.dialects.openai_error import ProviderError, in_band_error
 from routerd.dialects.shape import Json
 from routerd.wire.lenient import decoded
@@ -46,14 +46,13 @@ class StreamDecoder:
         return chunks
 
     def _event(self, said: Json, data: bytes) -> list[Json]:
-        delta = said.get("delta")
-        message = delta.get("message") if isinstance(delta, dict) else None
-        message = message if isinstance(message, dict) else {}
+        delta = loose.record(said.get("delta"))
+        message = loose.record(delta.get("message"))
         match said.get("type"):
             case "content-delta" | "content-start":
                 return self._content(message.get("content"))
             case "tool-plan-delta":
-                return self._thought(words(message, "tool_plan"), plan=True)
+                return self._thought(loose.text(message.get("tool_plan")), plan=True)
             case "tool-call-start":
                 return self._call(message.get("tool_calls"))
             case "tool-call-delta":
@@ -64,20 +63,20 @@ class StreamDecoder:
                 cited = [item for each in _listed(message.get("citations")) for item in answers.cited(each)]
                 return [self._chunk({"annotations": cited})] if cited else []
             case "message-start":
-                self._id = words(said, "id") or None
+                self._id = loose.text(said.get("id")) or None
                 return [self._chunk({"role": "assistant"})]
             case "message-end":
-                return self._ended(delta if isinstance(delta, dict) else {}, data)
+                return self._ended(delta, data)
         if "type" not in said and (isinstance(said.get("message"), str) or said.get("error")):
             self.error = in_band_error(data)
         return []
 
     def _content(self, content: object) -> list[Json]:
         """Text or thinking, of which a block's start may bring the first piece."""
-        content = content if isinstance(content, dict) else {}
-        if thinking := words(content, "thinking"):
+        said = loose.record(content)
+        if thinking := loose.text(said.get("thinking")):
             return self._thought(thinking, plan=False)
-        text = words(content, "text")
+        text = loose.text(said.get("text"))
         return [self._chunk({"content": text})] if text else []
 
     def _thought(self, text: str, *, plan: bool) -> list[Json]:
@@ -91,14 +90,14 @@ class StreamDecoder:
             return []
         self._calls += 1
         begun = answers.called(calls[0])
-        sent = words(calls[0].get("function") or {}, "arguments")
+        sent = loose.text(loose.record(calls[0].get("function")).get("arguments"))
         self._arguments = bool(sent)
         begun["function"]["arguments"] = sent
         return [self._chunk({"tool_calls": [{"index": self._calls, **begun}]})]
 
     def _more(self, call: object) -> list[Json]:
         function = next((item.get("function") for item in _listed(call)), None)
-        text = words(function, "arguments") if isinstance(function, dict) else ""
+        text = loose.text(loose.record(function).get("arguments"))
         return self._arguments_or(text) if text and not self._arguments else self._fragment(text)
 
     def _arguments_or(self, text: str) -> list[Json]:
@@ -119,7 +118,7 @@ class StreamDecoder:
             error = in_band_error(data)
             self.error = ProviderError(
                 status=error.status,
-                message=words(delta, "error") or "the provider could not finish the answer",
+                message=loose.text(delta.get("error")) or "the provider could not finish the answer",
                 code=ended["native_finish_reason"],
                 raw=error.raw,
             )
@@ -141,4 +140,4 @@ class StreamDecoder:
 
 def _listed(value: Any) -> list[Json]:  # noqa: ANN401  # JSON is of any type
     """One object, as most events have it, or a list of them."""
-    return answers.objects([value] if isinstance(value, dict) else value)
+    return loose.records([value] if isinstance(value, dict) else value)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from routerd.dialects import loose
 from routerd.dialects.calls import Calls
 from routerd.dialects.openai_answer import ProviderAnswerInvalid, text_of
 from routerd.dialects.openai_error import ProviderError, in_band_error
@@ -52,8 +53,7 @@ def completion(body: bytes) -> Json | ProviderError:
     said = decoded(body)
     if not isinstance(said, dict):
         raise ProviderAnswerInvalid("the body is not a JSON object")
-    choices = said.get("choices")
-    choices = [choice for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
+    choices = loose.records(said.get("choices"))
     if not choices:
         if said.get("error"):
             return in_band_error(body)
@@ -75,7 +75,7 @@ def _completed(choice: Json, number: int, *, answer: str) -> None:
         choice["index"] = number
     delta, said = choice.pop("delta", None), choice.get("message")
     if not isinstance(said, dict):
-        said = choice["message"] = delta if isinstance(delta, dict) else {}
+        said = choice["message"] = loose.record(delta)
     message(said)
     calls = Calls(choice["index"])
     found = calls.read(said.pop("tool_calls", None), answer=answer)
@@ -154,8 +154,7 @@ def _texts(thought: object) -> Iterable[str]:
     """The texts of a thinking part: text itself, or a list of text parts."""
     if isinstance(thought, str):
         return (thought,)
-    parts = thought if isinstance(thought, list) else ()
-    return [part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str)]
+    return [loose.text(part.get("text")) for part in loose.records(thought)]
 
 
 def _reasoning(said: Json) -> None:
@@ -164,12 +163,12 @@ def _reasoning(said: Json) -> None:
     for name in _REASONING:
         if name in said:
             value = said.pop(name)
-            text = text or (value if isinstance(value, str) else "")
+            text = text or loose.text(value)
     details = said.get("reasoning_details")
     if details is not None:
-        details = [item for item in details if isinstance(item, dict)] if isinstance(details, list) else []
+        details = loose.records(details)
         if not text:
-            text = "".join(value for item in details for key in ("text", "summary") if (value := _text(item, key)))
+            text = "".join(loose.text(item.get("text") or item.get("summary")) for item in details)
         if details:
             said["reasoning_details"] = details
         else:
@@ -178,11 +177,6 @@ def _reasoning(said: Json) -> None:
         said["reasoning"] = text
         if not details:
             said["reasoning_details"] = [{"type": "reasoning.text", "text": text, "format": "unknown", "index": 0}]
-
-
-def _text(item: Json, key: str) -> str:
-    value = item.get(key)
-    return value if isinstance(value, str) else ""
 
 
 def _legacy_call(said: Json, call: object) -> None:
@@ -220,11 +214,8 @@ def _usage_elsewhere(said: Json) -> Json | None:
 
 def citations(said: Json) -> list[Json]:
     """Perplexity's sources, which stand beside the choices, as annotations."""
-    results = said.get("search_results")
     known = {
-        url: result
-        for result in (results if isinstance(results, list) else ())
-        if isinstance(result, dict) and isinstance(url := result.get("url"), str)
+        url: result for result in loose.records(said.get("search_results")) if (url := loose.text(result.get("url")))
     }
     listed = said.get("citations")
     urls = [url for url in listed if isinstance(url, str)] if isinstance(listed, list) else []
@@ -232,7 +223,7 @@ def citations(said: Json) -> list[Json]:
 
 
 def _citation(url: str, result: Json) -> Json:
-    cited: Json = {"url": url, "title": _text(result, "title"), "start_index": 0, "end_index": 0}
-    if snippet := _text(result, "snippet"):
+    cited: Json = {"url": url, "title": loose.text(result.get("title")), "start_index": 0, "end_index": 0}
+    if snippet := loose.text(result.get("snippet")):
         cited["content"] = snippet
     return {"type": "url_citation", "url_citation": cited}

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from routerd.catalogue.schema import Quirks
+from routerd.dialects import loose
 from routerd.dialects.shape import Json
 
 _MARK = "cache_control"
+_SHORT = re.compile(r"[A-Za-z0-9]{9}")
 _ROUTER_ONLY = frozenset({"reasoning", "reasoning_content", "reasoning_details", "annotations", "images"})
 """What OpenRouter adds to an answer, and its clients send back with it."""
 
@@ -47,7 +51,7 @@ def _message(message: Json, quirks: Quirks) -> Json:
         said["content"] = _content(said["content"], quirks)
     if role == "assistant":
         if calls := said.get("tool_calls"):
-            said["tool_calls"] = [_call(call) for call in calls if isinstance(call, dict)]
+            said["tool_calls"] = [_call(call, quirks) for call in loose.records(calls)]
         if quirks.replay_reasoning and (text := reasoning_text(message)):
             said[quirks.replay_reasoning] = text
     return said
@@ -67,9 +71,11 @@ def unmarked(part: Any, quirks: Quirks) -> Any:  # noqa: ANN401  # JSON is of an
     return {name: value for name, value in part.items() if name != _MARK}
 
 
-def _call(call: Json) -> Json:
+def _call(call: Json, quirks: Quirks) -> Json:
     """A tool call of an earlier answer: what a provider insists on, and no number, which is for streams."""
     said = {name: value for name, value in call.items() if name != "index"}
+    if quirks.short_call_ids:
+        said["id"] = short(loose.text(call.get("id")))
     function = said.get("function")
     if isinstance(function, dict):
         said.setdefault("type", "function")
@@ -80,9 +86,16 @@ def _call(call: Json) -> Json:
     return said
 
 
+def short(own: str) -> str:
+    """An id of nine letters or digits for a call that another vendor named; one of that form stays."""
+    return own if _SHORT.fullmatch(own) else hashlib.sha256(own.encode(errors="replace")).hexdigest()[:9]
+
+
 def _result(message: Json, quirks: Quirks, pictures: list[Json]) -> Json:
     """A tool's result as text. OpenAI takes nothing else in it: pictures are put aside for a message behind it."""
     said = _message(message, quirks)
+    if quirks.short_call_ids:
+        said["tool_call_id"] = short(loose.text(message.get("tool_call_id")))
     content = said.get("content")
     if not isinstance(content, list):
         said["content"] = "" if content is None else content
@@ -105,12 +118,7 @@ def _shown(pictures: list[Json]) -> Json:
 def reasoning_text(message: Json) -> str:
     """The text of an earlier answer's reasoning, from whichever of its members has it; "" without any."""
     for name in ("reasoning", "reasoning_content"):
-        if isinstance(text := message.get(name), str) and text:
+        if text := loose.text(message.get(name)):
             return text
-    details = message.get("reasoning_details")
-    texts = [
-        item.get("text") or item.get("summary")
-        for item in (details if isinstance(details, list) else ())
-        if isinstance(item, dict)
-    ]
-    return "".join(text for text in texts if isinstance(text, str))
+    details = loose.records(message.get("reasoning_details"))
+    return "".join(loose.text(item.get("text") or item.get("summary")) for item in details)

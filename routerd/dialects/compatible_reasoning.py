@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from routerd.catalogue.schema import Reasoning
+from routerd.dialects import loose
 from routerd.dialects.shape import Json, Target
 
 _RATIOS = {"max": 0.95, "xhigh": 0.95, "high": 0.8, "medium": 0.5, "low": 0.2, "minimal": 0.1}
@@ -31,19 +32,17 @@ class Wish(msgspec.Struct, frozen=True):
 
 def wish(chat: Json) -> Wish | None:
     """The wish of a neutral request, None without one."""
-    said = chat.get("reasoning")
-    said = said if isinstance(said, dict) else {}
+    said = loose.record(chat.get("reasoning"))
     effort = said.get("effort", chat.get("reasoning_effort"))
-    effort = effort if isinstance(effort, str) else None
-    budget = said.get("max_tokens")
-    budget = int(budget) if isinstance(budget, int | float) and not isinstance(budget, bool) else None
+    effort = loose.text(effort) or None
+    budget = loose.number(said.get("max_tokens"))
     enabled = said.get("enabled")
     enabled = enabled if isinstance(enabled, bool) else None
     if effort == "none" or budget == 0 or enabled is False:
         return Wish(enabled=False, effort=effort)
     if effort is None and budget is None and enabled is None:
         return None
-    return Wish(enabled=True, effort=effort, budget=budget)
+    return Wish(enabled=True, effort=effort, budget=None if budget is None else int(budget))
 
 
 def write(chat: Json, target: Target) -> tuple[Json, list[str]]:
@@ -64,8 +63,7 @@ def write(chat: Json, target: Target) -> tuple[Json, list[str]]:
         case "enable_thinking":
             return _budgeted(wanted, target.reasoning, longest)
         case "chat_template":
-            said = chat.get("chat_template_kwargs")
-            arguments = {"enable_thinking": wanted.enabled, **(said if isinstance(said, dict) else {})}
+            arguments = {"enable_thinking": wanted.enabled, **loose.record(chat.get("chat_template_kwargs"))}
             return _switched({"chat_template_kwargs": arguments}, wanted, target)
     return {}, ["reasoning"]
 
@@ -151,7 +149,6 @@ def budget_of(effort: str, longest: int | None) -> int | None:
 def _longest(chat: Json, target: Target) -> int | None:
     """The longest answer that the client wants, or that the model can give."""
     for name in ("max_completion_tokens", "max_tokens"):
-        most = chat.get(name)
-        if isinstance(most, int | float) and most > 0:
+        if (most := loose.number(chat.get(name))) and most > 0:
             return int(most)
     return target.max_completion_tokens

@@ -6,11 +6,11 @@ Every word of the client's that has none there is reported (`Encoded.dropped`); 
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
 
 import msgspec
 
 from routerd.dialects import compatible_reasoning as reasoning
+from routerd.dialects import loose
 from routerd.dialects.compatible_messages import unmarked, written
 from routerd.dialects.openai import ROUTER_ONLY, WITH_EFFECT
 from routerd.dialects.shape import Encoded, Json, Target
@@ -53,8 +53,7 @@ def encode(chat: Json, target: Target) -> Encoded:
     _sampling(said, target, dropped)
     _quirks(said, target, dropped)
     if said.get("stream") is True and target.ask_usage:
-        options = said.get("stream_options")
-        said["stream_options"] = {**(options if isinstance(options, dict) else {}), "include_usage": True}
+        said["stream_options"] = {**loose.record(said.get("stream_options")), "include_usage": True}
     else:
         said.pop("stream_options", None)
     return Encoded(path="/chat/completions", body=msgspec.json.encode(said), dropped=tuple(dict.fromkeys(dropped)))
@@ -80,10 +79,10 @@ def applies(keys: Collection[str], target: Target, *, raw: bytes = b"") -> bool:
         touched.add("max_tokens")
     if not touched.isdisjoint(keys):
         return True
-    words = [b'"reasoning_details"', b'"reasoning_content"']
+    words = [b'"reasoning_details"'] + [b'"reasoning_content"'] * (quirks.replay_reasoning != "reasoning_content")
     words += [b'"developer"'] * (not quirks.developer_role) + [b'"cache_control"'] * (not quirks.cache_control)
     words += [b'"strict"'] * (not quirks.strict_tools) + [b'"json_schema"'] * (not quirks.json_schema)
-    words += [b'"text"'] * quirks.text_content
+    words += [b'"text"'] * quirks.text_content + [b'"tool_call_id"'] * quirks.short_call_ids
     return any(word in raw for word in words)
 
 
@@ -105,7 +104,7 @@ def _kept(chat: Json, target: Target, dropped: list[str]) -> Json:
 def _tools(said: Json, target: Target, dropped: list[str]) -> None:
     """Tools without what the provider does not know, and the choice among them in its words."""
     quirks = target.quirks
-    tools = [tool for tool in said.get("tools") or () if isinstance(tool, dict)]
+    tools = loose.records(said.get("tools"))
     own = [tool for tool in tools if not str(tool.get("type", "function")).startswith("openrouter:")]
     if len(own) < len(tools):
         dropped.append("tools")
@@ -133,15 +132,13 @@ def _tools(said: Json, target: Target, dropped: list[str]) -> None:
 
 def _allowed(tools: list[Json], choice: Json) -> tuple[list[Json], str]:
     """OpenAI's choice among some of the tools: the others are not offered."""
-    allowed = choice.get("allowed_tools")
-    allowed = allowed if isinstance(allowed, dict) else choice
-    names = {_name(tool) for tool in allowed.get("tools") or () if isinstance(tool, dict)}
+    allowed = loose.record(choice.get("allowed_tools")) or choice
+    names = {_name(tool) for tool in loose.records(allowed.get("tools"))}
     return [tool for tool in tools if _name(tool) in names], str(allowed.get("mode") or "auto")
 
 
-def _name(tool: Json) -> Any:  # noqa: ANN401  # JSON is of any type
-    function = tool.get("function")
-    return function.get("name") if isinstance(function, dict) else tool.get("name")
+def _name(tool: Json) -> str:
+    return loose.text(loose.record(tool.get("function")).get("name") or tool.get("name"))
 
 
 def _tool(tool: Json, *, strict: bool) -> Json:
@@ -158,8 +155,8 @@ def _format(said: Json, target: Target, dropped: list[str]) -> None:
         return
     dropped.append("response_format.json_schema")
     said["response_format"] = {"type": "json_object"}
-    schema = wanted.get("json_schema")
-    schema = schema.get("schema", schema) if isinstance(schema, dict) else {}
+    schema = loose.record(wanted.get("json_schema"))
+    schema = schema.get("schema", schema)
     # DeepSeek and others refuse json_object where no message speaks of JSON.
     text = f"Answer with JSON that fits this schema:\n{msgspec.json.encode(schema).decode()}"
     said["messages"] = [{"role": "system", "content": text}, *said["messages"]]

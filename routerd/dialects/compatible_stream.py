@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from routerd.dialects import compatible_answer as answers
+from routerd.dialects import loose
 from routerd.dialects.calls import Calls
 from routerd.dialects.openai_answer import text_of
 from routerd.dialects.openai_error import ProviderError, in_band_error
@@ -123,9 +124,7 @@ class StreamDecoder:
         """One event as a chunk; nothing where it says nothing."""
         if not self._id:
             self._id = text_of(said.get("id")) or "?"
-        choices = said.get("choices")
-        choices = [choice for choice in choices if isinstance(choice, dict)] if isinstance(choices, list) else []
-        said["choices"] = choices
+        said["choices"] = choices = loose.records(said.get("choices"))
         answers.without_nulls(said)
         if "usage" in said or "x_groq" in said or any("usage" in choice for choice in choices):
             answers.usage(said)
@@ -150,7 +149,7 @@ class StreamDecoder:
         delta = choice.get("delta")
         whole = choice.pop("message", None)
         if not isinstance(delta, dict) or (ends and isinstance(whole, dict)):
-            delta = choice["delta"] = whole if isinstance(whole, dict) else {}
+            delta = choice["delta"] = loose.record(whole)
             if delta:
                 self._only_new(delta, number)
         if not (delta.keys() <= _NEUTRAL and isinstance(delta.get("content"), str)):

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from routerd.dialects import loose
 from routerd.dialects.shape import Json
 from routerd.needs import Needs
 
@@ -66,7 +67,7 @@ def needs(chat: Json, *, estimate: Callable[[str], int], kind: str = "chat") -> 
         max_tokens=_max_tokens(chat),
         prompt_tokens=_tokens("\n".join(texts), estimate),
         cache_marked=marked or isinstance(chat.get("cache_control"), dict),
-        service_tier=_text(chat.get("service_tier")),
+        service_tier=loose.text(chat.get("service_tier")) or None,
         conversation=_conversation(chat) if kind == "chat" else None,
     )
 
@@ -78,12 +79,12 @@ def _contents(chat: Json, kind: str) -> tuple[set[str], bool, list[str]]:
     modalities = {"text"}
     marked = False
     texts: list[str] = []
-    for message in _objects(chat.get("messages")):
+    for message in loose.records(chat.get("messages")):
         marked = marked or "cache_control" in message
         content = message.get("content")
         if isinstance(content, str):
             texts.append(content)
-        for part in _objects(content):
+        for part in loose.records(content):
             marked = marked or "cache_control" in part
             if isinstance(text := part.get("text"), str):
                 texts.append(text)
@@ -91,15 +92,10 @@ def _contents(chat: Json, kind: str) -> tuple[set[str], bool, list[str]]:
                 modalities.add(modality)
         if calls := message.get("tool_calls"):
             texts += _strings(calls)
-    for tool in _objects(chat.get("tools")):
+    for tool in loose.records(chat.get("tools")):
         marked = marked or "cache_control" in tool
         texts += _strings(tool)
     return modalities, marked, texts
-
-
-def _objects(value: object) -> list[Json]:
-    """The objects of an array, nothing where it is none."""
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _strings(value: Any, depth: int = 32) -> Iterator[str]:  # noqa: ANN401  # JSON is of any type
@@ -139,13 +135,9 @@ def _max_tokens(chat: Json) -> int | None:
     return None
 
 
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
-
-
 def _conversation(chat: Json) -> str | None:
     """A digest of the first system message and the first other one: they stay the same as a conversation grows."""
-    messages = _objects(chat.get("messages"))
+    messages = loose.records(chat.get("messages"))
     systems = (message for message in messages if message.get("role") in {"system", "developer"})
     others = (message for message in messages if message.get("role") not in {"system", "developer"})
     first = next(others, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from routerd.dialects import loose
 from routerd.dialects.calls import call_id
 from routerd.dialects.openai_answer import ProviderAnswerInvalid
 from routerd.dialects.openai_error import ProviderError, in_band_error
@@ -44,17 +45,14 @@ def _named(answer: Json, said: Json) -> Json:
 
 def _message(said: Json, *, calls: int) -> Json:
     """A message or a piece of one; `calls` tool calls were seen before it."""
-    given = said.get("message")
-    given = given if isinstance(given, dict) else {}
+    given = loose.record(said.get("message"))
     message: Json = {}
-    if isinstance(content := given.get("content"), str) and content:
+    if content := loose.text(given.get("content")):
         message["content"] = content
-    if isinstance(thinking := given.get("thinking"), str) and thinking:
+    if thinking := loose.text(given.get("thinking")):
         detail = {"type": "reasoning.text", "text": thinking, "format": "unknown", "index": 0}
         message["reasoning"], message["reasoning_details"] = thinking, [detail]
-    listed = given.get("tool_calls")
-    called = [call for call in listed if isinstance(call, dict)] if isinstance(listed, list) else []
-    if called:
+    if called := loose.records(given.get("tool_calls")):
         stamp = f"{said.get('model')} {said.get('created_at')}"
         message["tool_calls"] = [_call(call, calls + at, stamp) for at, call in enumerate(called)]
     return message
@@ -62,15 +60,11 @@ def _message(said: Json, *, calls: int) -> Json:
 
 def _call(call: Json, number: int, stamp: str) -> Json:
     """A tool call, which Ollama always sends whole: arguments as text, and an id where it gives none."""
-    function = call.get("function")
-    function = function if isinstance(function, dict) else {}
-    name = function.get("name")
-    name = name if isinstance(name, str) else ""
-    arguments = function.get("arguments")
-    own = call.get("id")
+    function = loose.record(call.get("function"))
+    name, arguments = loose.text(function.get("name")), function.get("arguments")
     return {
         "index": number,
-        "id": own if isinstance(own, str) and own else call_id(stamp, 0, number, name),
+        "id": loose.text(call.get("id")) or call_id(stamp, 0, number, name),
         "type": "function",
         "function": {
             "name": name,
@@ -81,24 +75,19 @@ def _call(call: Json, number: int, stamp: str) -> Json:
 
 def _finish(said: Json, *, called: bool) -> Json:
     """Why it ended. Ollama says "stop" after a tool call too, and nothing in its first versions."""
-    word = said.get("done_reason")
-    word = word if isinstance(word, str) and word else "stop"
+    word = loose.text(said.get("done_reason")) or "stop"
     mapped = "length" if word == "length" else "stop"
     return {"finish_reason": "tool_calls" if called else mapped, "native_finish_reason": word}
 
 
 def _usage(said: Json) -> Json:
     """The counts; a prompt that is cached whole goes without one."""
-    prompt, completion_tokens = (_count(said.get(name)) for name in ("prompt_eval_count", "eval_count"))
+    prompt, completion_tokens = (loose.count(said.get(name)) for name in ("prompt_eval_count", "eval_count"))
     return {
         "prompt_tokens": prompt,
         "completion_tokens": completion_tokens,
         "total_tokens": prompt + completion_tokens,
     }
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 1 << 40 else 0
 
 
 class LineDecoder:

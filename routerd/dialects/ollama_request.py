@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from routerd.dialects import compatible_reasoning as reasoning
+from routerd.dialects import loose
 from routerd.dialects.compatible_messages import reasoning_text
 from routerd.dialects.openai import ROUTER_ONLY
 from routerd.dialects.shape import Encoded, Json, Target
@@ -51,8 +52,7 @@ def encode(chat: Json, target: Target) -> Encoded:
     _tools(chat, said, dropped)
     wanted = chat.get("response_format")
     if isinstance(wanted, dict) and wanted.get("type") in {"json_object", "json_schema"}:
-        schema = wanted.get("json_schema")
-        said["format"] = (schema.get("schema") if isinstance(schema, dict) else None) or "json"
+        said["format"] = loose.record(wanted.get("json_schema")).get("schema") or "json"
     _think(chat, said, target, dropped)
     said.update({name: chat[name] for name in ("format", "think", *_OWN) if chat.get(name) is not None})
     return Encoded(path="/api/chat", body=msgspec.json.encode(said), dropped=tuple(dict.fromkeys(dropped)))
@@ -65,8 +65,7 @@ def _moot(name: str, value: object) -> bool:
 
 def _options(chat: Json) -> Json:
     """Sampling and limits; the client's own `options` come first, as Ollama's clients send them."""
-    own = chat.get("options")
-    options: Json = dict(own) if isinstance(own, dict) else {}
+    options: Json = dict(loose.record(chat.get("options")))
     for name, word in _OPTIONS.items():
         if chat.get(name) is not None:
             options.setdefault(word, chat[name])
@@ -78,8 +77,7 @@ def _options(chat: Json) -> Json:
 
 def _messages(messages: Any, dropped: list[str]) -> list[Json]:  # noqa: ANN401  # JSON is of any type
     names: dict[str, str] = {}
-    objects = [message for message in messages if isinstance(message, dict)] if isinstance(messages, list) else []
-    return [_message(message, names, dropped) for message in objects]
+    return [_message(message, names, dropped) for message in loose.records(messages)]
 
 
 def _message(message: Json, names: dict[str, str], dropped: list[str]) -> Json:
@@ -92,8 +90,7 @@ def _message(message: Json, names: dict[str, str], dropped: list[str]) -> Json:
     if role == "assistant":
         if thinking := reasoning_text(message):
             said["thinking"] = thinking
-        calls = [call for call in message.get("tool_calls") or () if isinstance(call, dict)]
-        if calls:
+        if calls := loose.records(message.get("tool_calls")):
             said["tool_calls"] = [_call(call, names) for call in calls]
     if role == "tool":
         name = names.get(str(message.get("tool_call_id", ""))) or message.get("name")
@@ -103,9 +100,8 @@ def _message(message: Json, names: dict[str, str], dropped: list[str]) -> Json:
 
 
 def _call(call: Json, names: dict[str, str]) -> Json:
-    function = call.get("function")
-    function = function if isinstance(function, dict) else {}
-    name = str(function.get("name", ""))
+    function = loose.record(call.get("function"))
+    name = loose.text(function.get("name"))
     if isinstance(own := call.get("id"), str):
         names[own] = name
     arguments = function.get("arguments")
@@ -146,14 +142,13 @@ def _image(image: object) -> str | None:
 
 def _tools(chat: Json, said: Json, dropped: list[str]) -> None:
     """Functions. Ollama leaves the choice to the model: none are offered for `none`, one alone for a named one."""
-    tools = [tool for tool in chat.get("tools") or () if isinstance(tool, dict)]
+    tools = loose.records(chat.get("tools"))
     functions = [tool for tool in tools if isinstance(tool.get("function"), dict)]
     if len(functions) < len(tools):
         dropped.append("tools")
     choice = chat.get("tool_choice")
     if isinstance(choice, dict):
-        chosen = choice.get("function")
-        name = chosen.get("name") if isinstance(chosen, dict) else None
+        name = loose.record(choice.get("function")).get("name")
         functions = [tool for tool in functions if tool["function"].get("name") == name] or functions
     if choice not in (None, "auto", "none"):
         dropped.append("tool_choice")

@@ -20,7 +20,7 @@ from routerd.dialects.responses_words import neutral_annotation, neutral_usage
 from routerd.dialects.shape import Json
 from routerd.wire.lenient import decoded
 
-CALLS = frozenset({"function_call", "custom_tool_call"})
+CALLS = ("function_call", "custom_tool_call")
 """Items that ask the client to call a tool."""
 
 PARAGRAPH = "\n\n"

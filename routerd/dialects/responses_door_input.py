@@ -20,7 +20,7 @@ from routerd.dialects.responses_reasoning import OPENAI, details_of, unpack
 from routerd.dialects.shape import Json
 from routerd.errors import InvalidRequest
 
-_ROLES = frozenset({"user", "system", "developer"})
+_ROLES = ("user", "system", "developer")
 _KEPT = ("prompt_cache_breakpoint", "cache_control")
 """Marks for prompt caching, the same in both shapes."""
 _OUTPUT = "_output"

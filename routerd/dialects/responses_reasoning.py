@@ -78,7 +78,7 @@ def merged(details: Iterable[Json]) -> list[Json]:
 def _continues(last: Json, detail: Json) -> bool:
     """Whether a detail is the next fragment of the one before it."""
     return (
-        last.get("type") in _TEXTS
+        string(last.get("type")) in _TEXTS
         and last["type"] == detail.get("type")
         and detail.get("index") is not None
         and last.get("index") == detail["index"]
@@ -95,7 +95,7 @@ def items_of(details: Sequence[Json], *, formats: frozenset[str], texts: bool) -
     items: list[Json] = []
     item: Json | None = None
     for detail in merged(details):
-        if detail.get("format") not in formats:
+        if string(detail.get("format")) not in formats:
             continue
         if item is None or not _belongs(item, detail):
             item = {"type": "reasoning", "summary": []}
@@ -115,7 +115,7 @@ def _belongs(item: Json, detail: Json) -> bool:
 def _add(item: Json, detail: Json) -> None:
     if own := text_of(detail.get("id")):
         item.setdefault("id", own)
-    if (kind := detail.get("type")) in _PARTS:
+    if (kind := string(detail.get("type"))) in _PARTS:
         place, part = _PARTS[kind]
         if text := text_of(detail.get(_TEXTS[kind])):
             item.setdefault(place, []).append({"type": part, "text": text})

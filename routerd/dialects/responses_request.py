@@ -55,7 +55,7 @@ https://openrouter.ai/docs/use-cases/reasoning-tokens"""
 _USUAL_LIMIT = 32_000
 """Tokens of an answer whose limit nobody knows."""
 
-_SEARCH = {"openrouter:web_search", "web_search", "web_search_preview"}
+_SEARCH = ("openrouter:web_search", "web_search", "web_search_preview")
 
 
 def encode(chat: Json, target: Target) -> Encoded:

@@ -33,7 +33,7 @@ from routerd.dialects.shape import Json
 from routerd.wire.lenient import decoded
 from routerd.wire.sse import Framer, fields, split
 
-_LONGEST = 64 << 20
+_LONGEST = 16 << 20
 """Bytes of one event. The last one repeats the whole answer, images in base64 and the sealed reasoning included."""
 
 _THOUGHT = "thought"

@@ -43,7 +43,8 @@ _TELLING = re.compile(rb'"(?:response\.(?:created|in_progress|completed|incomple
 _DATA_LINE = re.compile(rb"(?:^|(?<=[\r\n]))data:([^\r\n]*)")
 _SILENT_ITEMS = ("message", "reasoning")
 """Items that say nothing yet when they are added."""
-_MAX_EVENT = 64 << 20
+_LONGEST = 16 << 20
+"""Bytes of one event. The last one repeats the whole answer, with its images in base64."""
 
 
 def rewrite(request: Request, target: Target) -> Encoded:
@@ -130,7 +131,7 @@ class ResponsesTap:
     def __init__(self, *, amend: Amend, mask: Callable[[str], str] = str) -> None:
         self._amend = amend
         self._mask = mask
-        self._framer = Framer(_MAX_EVENT)
+        self._framer = Framer(_LONGEST)
         self.output = False
         self.finish_reason: str | None = None
         self.native_finish_reason: str | None = None

@@ -12,6 +12,8 @@ from routerd.routing.health import Health
 LONG = 0.95
 """The share of an endpoint's own answers that begin sooner than the time after which it is hedged: so one request in
 twenty is, and fewer where the budget is spent."""
+AT_MOST = 4.0
+"""Times its median: an endpoint that stalls more than one request in twenty would otherwise hide that it does."""
 ENOUGH = 20
 """Answers of the last half hour before their percentile says anything."""
 SHORTEST = 0.05
@@ -49,6 +51,7 @@ def delay(endpoint: Endpoint, health: Health, now: float) -> float | None:
     if series is None:
         return None
     late = series.percentile(series.half_hour, "ttft", LONG, now)
-    if late is None or sum(series.half_hour.total.ttft.values()) < ENOUGH:
+    middle = series.percentile(series.half_hour, "ttft", 0.5, now)
+    if late is None or middle is None or sum(series.half_hour.total.ttft.values()) < ENOUGH:
         return None
-    return max(late, SHORTEST)
+    return max(min(late, AT_MOST * middle), SHORTEST)

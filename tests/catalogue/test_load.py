@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 
-from routerd.catalogue.load import MODELS, PROVIDERS, counts, models, names, providers
+from routerd.catalogue.load import MODELS, PROVIDERS, Providers, counts, models, names, providers
 from routerd.catalogue.schema import LOCAL, ModelFacts, Override, Price
 from routerd.config import units
 from routerd.config.checks import PROVIDER_NAME
@@ -33,7 +33,8 @@ def filled(url: str) -> str:
 
 def test_the_providers_that_people_name_first_are_there() -> None:
     wanted = """openai anthropic google-ai-studio google-vertex amazon-bedrock azure mistral cohere groq cerebras
-        together fireworks deepinfra deepseek xai perplexity moonshotai z-ai minimax alibaba nebius novita hyperbolic sambanova
+        together fireworks deepinfra deepseek xai perplexity moonshotai z-ai minimax alibaba nebius novita hyperbolic
+        sambanova
         lambda baseten huggingface github-models nvidia cloudflare voyageai jina openrouter ollama lmstudio llamacpp
         vllm sglang litellm"""
     assert set(wanted.split()) <= set(SLUGS)
@@ -207,6 +208,26 @@ def test_the_dead_are_listed_with_their_day() -> None:
     assert all(dt.date.fromisoformat(row.shutdown or "") for row in shut)
 
 
+def test_a_file_is_read_when_its_provider_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    real = Path.read_text
+
+    def noted(file: Path, encoding: str | None = None) -> str:
+        read.append(file.stem)
+        return real(file, encoding)
+
+    monkeypatch.setattr(Path, "read_text", noted)
+    some = Providers(["openai", "groq", "nobody"])
+    assert "groq" in some
+    assert list(some) == ["openai", "groq", "nobody"]
+    assert len(some) == 3
+    assert read == []
+    assert some["openai"] is providers()["openai"]
+    assert some.get("somebody") is None
+    with pytest.raises(KeyError):
+        some["../providers/openai"]
+
+
 def test_a_provider_without_a_file_has_no_models() -> None:
     assert models("vllm") == ()
     assert models("../providers/openai") == ()
@@ -216,7 +237,15 @@ def test_newer_data_stands_in_for_what_was_bundled(tmp_path: Path) -> None:
     (tmp_path / "openai.json").write_text('[\n{"native":"gpt-9","id":"openai/gpt-9"}\n]\n')
     assert [row.native for row in models("openai", tmp_path)] == ["gpt-9"]
     assert models("groq", tmp_path) == models("groq")
+    assert models("openai") is models("openai")
     assert counts(tmp_path)["endpoints"] == counts()["endpoints"] - len(models("openai")) + 1
+
+
+def test_an_update_is_seen_once_what_was_read_is_forgotten(tmp_path: Path) -> None:
+    for native in ("gpt-9", "gpt-10"):
+        (tmp_path / "openai.json").write_text(f'[{{"native":"{native}","id":"openai/{native}"}}]')
+        models.cache_clear()
+        assert [row.native for row in models("openai", tmp_path)] == [native]
 
 
 def test_a_broken_file_is_told(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from routerd.catalogue.schema import ModelFacts, Price
+from routerd.catalogue.updated import listed
 from routerd.cli import catalogued
 
 CHEAP = ModelFacts(
@@ -74,7 +75,7 @@ def test_a_provider_without_a_list_has_no_rows(newer: Path) -> None:
 
 
 def test_the_bundled_catalogue_is_large_and_each_model_stands_once() -> None:
-    rows = catalogued.rows(catalogued.slugs())
+    rows = catalogued.rows(listed())
     names = [row["id"] for row in rows]
     assert len(names) == len(set(names)) >= 900
 

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from routerd.catalogue import updated
 from routerd.catalogue.schema import ModelFacts, Price
 from routerd.cli.main import main
 from routerd.cli.models import Model, draw
@@ -119,6 +120,7 @@ def catalogue(tmp_path: Path) -> Path:
     )
     unpriced = ModelFacts(native="u", id="b/unpriced", as_of=today, shutdown="2031-01-01")
     old = ModelFacts(native="o", id="b/old", price=usd(0, 0), supported_parameters=("tools",), as_of="2020-01-01")
+    (directory / updated.STAMP).write_bytes(msgspec.json.encode(updated.Stamp(day="9999-12-31", url="")))
     (directory / "groq.json").write_bytes(msgspec.json.encode([small, large]))
     (directory / "cerebras.json").write_bytes(msgspec.json.encode([unpriced, old, small]))
     return directory

@@ -169,6 +169,13 @@ def test_tokens_of_the_cache_are_a_part_of_the_prompt() -> None:
     assert decoded["service_tier"] == "flex"
 
 
+def test_tokens_of_the_cache_have_two_names() -> None:
+    usage = {"inputTokens": 3, "outputTokens": 5, "cacheReadInputTokenCount": 7, "cacheWriteInputTokenCount": 0}
+    found = usage_of(answer(usage=usage))
+    assert found is not None
+    assert (found.prompt, found.cached, found.cache_write) == (10, 7, 0)
+
+
 def test_an_error_in_a_200_is_an_error() -> None:
     body = b'{"Output":{"__type":"com.amazon.coral.service#UnknownOperationException"},"Version":"1.0"}'
     with pytest.raises(ProviderAnswerInvalid):

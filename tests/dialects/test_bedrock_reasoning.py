@@ -88,3 +88,11 @@ def test_the_open_models_of_openai_always_reason() -> None:
 def test_the_longest_answer_is_what_either_word_says() -> None:
     assert longest({"max_tokens": 5, "max_completion_tokens": 7}) == 7
     assert longest({"max_tokens": True}) == longest({}) == 0
+
+
+def test_what_has_no_word_beside_the_effort_is_reported() -> None:
+    said: dict[str, Any] = {"reasoning": {"effort": "low", "exclude": True}, "verbosity": "low"}
+    assert told("openai", "openai.gpt-oss-120b-1:0", **said).dropped == ("reasoning.exclude", "verbosity")
+    assert told("meta", "meta.llama3", verbosity="low").dropped == ("verbosity",)
+    assert told("anthropic", HAIKU.model, verbosity="low").dropped == ("verbosity",)
+    assert told("anthropic", "anthropic.claude-opus-4-6-v1", verbosity="low").effort == "low"

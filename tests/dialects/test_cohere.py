@@ -8,6 +8,9 @@ from typing import Any
 import cohere
 import httpx
 import pytest
+from cohere.core.unchecked_base_model import construct_type
+from cohere.types import ChatMessageV2
+from hypothesis import given
 
 from routerd.dialects import chat
 from routerd.dialects import cohere as dialect
@@ -15,10 +18,12 @@ from routerd.dialects.openai_answer import Amendment, usage_of
 from routerd.dialects.openai_error import ProviderError
 from routerd.dialects.shape import Json, Origin, Target
 from routerd.dialects.translation import Translation
+from tests.dialects.conversations import conversations, images, texts
 from tests.dialects.reading import Call, Reading, read
 from tests.dialects.recorded import Exchange, cuts, drained, exchanges
 
 ORIGIN = Origin(id="gen-1", model="cohere/command", created=1, asked_usage=True)
+MESSAGE: Any = ChatMessageV2
 FINISHES = {"COMPLETE": "stop", "STOP_SEQUENCE": "stop", "MAX_TOKENS": "length", "TOOL_CALL": "tool_calls"}
 
 
@@ -182,3 +187,22 @@ def plain(request: dict[str, Any]) -> dict[str, Any]:
 def test_what_is_no_answer_is_refused(body: bytes) -> None:
     with pytest.raises(ValueError, match="body"):
         dialect.decode(body)
+
+
+@given(conversations())
+def test_any_conversation_is_one_to_coheres_types_and_means_the_same(messages: list[dict[str, Any]]) -> None:
+    encoded = dialect.encode({"model": "m", "messages": messages}, Target(model="command"))
+    assert encoded.dropped == ()
+    said = json.loads(encoded.body)["messages"]
+    read = [construct_type(type_=MESSAGE, object_=message) for message in said]
+    assert [message.role for message in read] == [
+        message["role"].replace("developer", "system") for message in messages
+    ]
+    for ours, theirs in zip(said, messages, strict=True):
+        assert texts(ours.get("content")) == texts(theirs["content"])
+        assert images(ours.get("content")) == images(theirs["content"])
+        assert ours.get("tool_call_id") == theirs.get("tool_call_id")
+        assert ours.get("tool_calls") == theirs.get("tool_calls")
+        content = ours.get("content") or ()
+        thoughts = [part["thinking"] for part in content if isinstance(part, dict) and part["type"] == "thinking"]
+        assert thoughts == ([theirs["reasoning"]] if "reasoning" in theirs else [])

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import random
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from openai.types.chat import ChatCompletionMessageParam
+from pydantic import TypeAdapter
 
+from routerd.catalogue.schema import Quirks
 from routerd.dialects import chat, compatible
 from routerd.dialects.openai_answer import Amendment
 from routerd.dialects.openai_error import ProviderError
-from routerd.dialects.shape import Origin
+from routerd.dialects.shape import Origin, Target
 from routerd.dialects.translation import Translation
+from tests.dialects.conversations import conversations, images, texts
 from tests.dialects.corpus import Case, chat_cases
 from tests.dialects.reading import read
 from tests.dialects.recorded import cuts, drained
 
+QUIRKS = (
+    Quirks(),
+    Quirks(developer_role=True, cache_control=True),
+    Quirks(text_content=True, replay_reasoning="reasoning_content", short_call_ids=True, strict_tools=False),
+)
 ORIGIN = Origin(id="gen-1", model="author/model", created=1, asked_usage=True)
 
 
@@ -94,3 +107,34 @@ def test_what_follows_the_end_is_not_read() -> None:
     plain, more = translation(), translation()
     rubbish = b'data: {"choices":[{"index":0,"delta":{"content":"more"}}]}\n\ngarbage\xff\x00\n\n'
     assert plain.feed(case.body) + plain.close() == more.feed(case.body + rubbish) + more.feed(rubbish) + more.close()
+
+
+@given(conversations(), st.sampled_from(QUIRKS))
+def test_any_conversation_is_accepted_by_openais_types_and_means_the_same(
+    messages: list[dict[str, Any]], quirks: Quirks
+) -> None:
+    encoded = compatible.encode({"model": "m", "messages": messages}, Target(model="native", quirks=quirks))
+    assert encoded.dropped == ()
+    said = json.loads(encoded.body)["messages"]
+    TypeAdapter(list[ChatCompletionMessageParam]).validate_python(said)
+    assert len(said) == len(messages)
+    waiting: list[str] = []
+    for ours, theirs in zip(said, messages, strict=True):
+        assert texts(ours["content"]) == texts(theirs["content"])
+        assert images(ours["content"]) == images(theirs["content"])
+        if ours["role"] == "tool":
+            assert ours["tool_call_id"] == waiting.pop(0)
+        else:
+            assert waiting == []
+        for call, meant in zip(ours.get("tool_calls", ()), theirs.get("tool_calls", ()), strict=True):
+            assert call["function"] == meant["function"]
+            waiting.append(call["id"])
+        replayed = theirs.get("reasoning") if quirks.replay_reasoning else None
+        assert ours.get("reasoning_content") == replayed
+        assert not {"reasoning", "reasoning_details"} & ours.keys()
+
+
+@given(conversations())
+def test_any_conversation_that_the_door_reads_comes_out_as_it_went_in(messages: list[dict[str, Any]]) -> None:
+    asked = {"model": "m", "messages": messages, "temperature": 0.5}
+    assert chat.to_chat(json.dumps(asked).encode()) == asked

@@ -112,3 +112,16 @@ def test_pictures_that_tools_return_follow_the_results_as_the_users() -> None:
     assert (said[1]["content"], said[2]["content"]) == ("one\ntwo", "")
     assert said[3]["content"][1:] == [PICTURE]
     assert said[6]["content"][1:] == [PICTURE]
+
+
+def test_ids_of_calls_are_shortened_alike_in_call_and_result_where_they_must_be() -> None:
+    quirks = Quirks(short_call_ids=True)
+    ids = ["toolu_01abcdef", "call_2", "D681PevKs"]
+    calls = [{**CALL, "id": own} for own in ids]
+    results = [{"role": "tool", "tool_call_id": own, "content": "4"} for own in ids]
+    asked, *answered = sent({"role": "assistant", "content": None, "tool_calls": calls}, *results, quirks=quirks)
+    shortened = [call["id"] for call in asked["tool_calls"]]
+    assert [message["tool_call_id"] for message in answered] == shortened
+    assert shortened[2] == "D681PevKs"
+    assert {len(own) for own in shortened} == {9}
+    assert len(set(shortened)) == 3

@@ -7,6 +7,7 @@ from typing import Any
 
 import ollama
 import pytest
+from hypothesis import given
 from ollama._types import ChatRequest
 
 from routerd.dialects import chat
@@ -15,6 +16,7 @@ from routerd.dialects.openai_answer import Amendment
 from routerd.dialects.openai_error import ProviderError
 from routerd.dialects.shape import Origin, Target
 from routerd.dialects.translation import Translation
+from tests.dialects.conversations import conversations, images, texts
 from tests.dialects.reading import Reading, read
 from tests.dialects.recorded import Exchange, exchanges
 
@@ -93,3 +95,25 @@ def test_every_recorded_request_comes_back_with_the_same_meaning() -> None:
 def test_what_is_no_answer_is_refused(body: bytes) -> None:
     with pytest.raises(ValueError, match="body"):
         dialect.decode(body)
+
+
+@given(conversations())
+def test_any_conversation_is_one_to_ollamas_types_and_means_the_same(messages: list[dict[str, Any]]) -> None:
+    encoded = dialect.encode({"model": "m", "messages": messages}, Target(model="llama"))
+    assert encoded.dropped == ()
+    said = json.loads(encoded.body)
+    ChatRequest(**said)
+    names: dict[str, str] = {}
+    for ours, theirs in zip(said["messages"], messages, strict=True):
+        assert ours["content"] == texts(theirs["content"])
+        sent = [image["image_url"]["url"].partition(",")[2] for image in images(theirs["content"])]
+        assert ours.get("images", []) == sent
+        assert ours.get("thinking") == theirs.get("reasoning")
+        for call, meant in zip(ours.get("tool_calls", ()), theirs.get("tool_calls", ()), strict=True):
+            names[meant["id"]] = meant["function"]["name"]
+            assert call["function"] == {
+                "name": meant["function"]["name"],
+                "arguments": json.loads(meant["function"]["arguments"]),
+            }
+        if ours["role"] == "tool":
+            assert ours["tool_name"] == names[theirs["tool_call_id"]]

@@ -39,7 +39,7 @@ def test_every_recorded_answer_is_what_openais_sdk_reads() -> None:
         assert isinstance(decoded, dict), case.name
         choice = decoded["choices"][0]
         said = choice["message"]
-        items = [item.to_dict(warnings=False) for item in read.output]
+        items: list[dict[str, Any]] = [item.to_dict(warnings=False) for item in read.output]
         assert (said["content"] or "") == read.output_text, case.name
         calls = [item for item in items if item["type"] == "function_call"]
         mine = [call for call in said.get("tool_calls", []) if call["type"] == "function"]
@@ -73,7 +73,7 @@ def test_every_recorded_error_is_an_error() -> None:
 
 
 def test_a_summary_is_reasoning_and_sealed_reasoning_is_kept() -> None:
-    item = {"type": "reasoning", "id": "rs_1", "encrypted_content": "gAA"}
+    item: dict[str, Any] = {"type": "reasoning", "id": "rs_1", "encrypted_content": "gAA"}
     item["summary"] = [{"type": "summary_text", "text": "one"}, {"type": "summary_text", "text": "two"}]
     said = message(item, PLAIN["output"][0])
     assert said["reasoning"] == "one\n\ntwo"
@@ -109,10 +109,22 @@ def test_images_refusals_and_logprobs() -> None:
     ("members", "finish", "native"),
     [
         ({}, "stop", "completed"),
-        ({"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}, "length", "max_output_tokens"),
-        ({"status": "incomplete", "incomplete_details": {"reason": "content_filter"}}, "content_filter", "content_filter"),
+        (
+            {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}},
+            "length",
+            "max_output_tokens",
+        ),
+        (
+            {"status": "incomplete", "incomplete_details": {"reason": "content_filter"}},
+            "content_filter",
+            "content_filter",
+        ),
         ({"status": "incomplete"}, "stop", "incomplete"),
-        ({"output": [{"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}]}, "tool_calls", "completed"),
+        (
+            {"output": [{"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}]},
+            "tool_calls",
+            "completed",
+        ),
     ],
 )
 def test_why_it_ended(members: dict[str, Any], finish: str, native: str) -> None:
@@ -165,11 +177,14 @@ def test_a_time_that_is_none_is_zero(at: object) -> None:
 
 JSON = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=5)),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(
-        st.sampled_from(["type", "content", "text", "summary", "name", "arguments", "annotations", "result", "id"]),
-        inner | st.sampled_from(["message", "reasoning", "function_call", "output_text", "image_generation_call"]),
-        max_size=5,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["type", "content", "text", "summary", "name", "arguments", "annotations", "result", "id"]),
+            inner
+            | st.sampled_from([[], "message", "reasoning", "function_call", "output_text", "image_generation_call"]),
+            max_size=5,
+        )
     ),
     max_leaves=12,
 )

@@ -98,7 +98,10 @@ def test_a_refusal_is_what_the_assistant_said() -> None:
         ({"file_id": "file-1"}, {"file_id": "file-1"}),
         ({"file_data": "https://a.example/x.pdf"}, {"file_url": "https://a.example/x.pdf"}),
         ({"file_data": "data:application/pdf;base64,AA", "filename": "x.pdf"}, None),
-        ({"file_data": "data:application/pdf;base64,AA"}, {"filename": "file.pdf", "file_data": "data:application/pdf;base64,AA"}),
+        (
+            {"file_data": "data:application/pdf;base64,AA"},
+            {"filename": "file.pdf", "file_data": "data:application/pdf;base64,AA"},
+        ),
     ],
 )
 def test_files_by_id_address_or_data(file: dict[str, str], expected: dict[str, str] | None) -> None:

@@ -4,11 +4,12 @@ import base64
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from routerd.dialects.responses_reasoning import FORMATS, MARK, OPENAI, details_of, format_of, items_of, merged
+from routerd.dialects.responses_reasoning import FORMATS, MARK, OPENAI, details_of, format_of, items_of, merged, unpack
 from routerd.dialects.responses_reasoning import pack as packed
-from routerd.dialects.responses_reasoning import unpack
-from routerd.dialects.shape import Target
+from routerd.dialects.shape import Json, Target
 
 ITEM: dict[str, Any] = {
     "type": "reasoning",
@@ -109,6 +110,27 @@ def test_what_we_did_not_pack_is_not_ours(sealed: object) -> None:
     assert unpack(sealed) is None
 
 
-@pytest.mark.parametrize("rest", ["", "!!", "AA", base64.b64encode(b"[" * 5000).decode(), base64.b64encode(b"3").decode()])
+@pytest.mark.parametrize(
+    "rest", ["", "!!", "AA", base64.b64encode(b"[" * 5000).decode(), base64.b64encode(b"3").decode()]
+)
 def test_a_clients_garbage_is_no_details(rest: str) -> None:
     assert unpack(MARK + rest) == []
+
+
+ANYTHING = st.one_of(st.none(), st.integers(), st.text(max_size=3), st.lists(st.integers(), max_size=1))
+
+
+@given(
+    st.lists(
+        st.dictionaries(
+            st.sampled_from(["type", "format", "id", "index", "text", "summary", "data"]),
+            ANYTHING | st.sampled_from(["reasoning.text", "reasoning.summary", "reasoning.encrypted", OPENAI]),
+        ),
+        max_size=6,
+    )
+)
+def test_whatever_a_client_keeps_is_survived(details: list[Json]) -> None:
+    for item in items_of(details, formats=MINE, texts=True):
+        assert item["type"] == "reasoning"
+    assert len(merged(details)) <= len(details)
+    packed(details)

@@ -78,7 +78,9 @@ def test_what_has_no_word_is_reported() -> None:
 
 
 def test_what_changes_nothing_is_not_reported() -> None:
-    encoded = written(n=1, modalities=["text"], stop=None, provider={"only": ["x"]}, models=["a"], session_id="s", tools=[])
+    encoded = written(
+        n=1, modalities=["text"], stop=None, provider={"only": ["x"]}, models=["a"], session_id="s", tools=[]
+    )
     assert encoded.dropped == ()
 
 
@@ -190,7 +192,9 @@ def test_a_web_search_keeps_its_place_and_size() -> None:
 
 
 def test_other_tools_and_plugins_are_reported() -> None:
-    encoded = written(tools=[{"type": "openrouter:datetime"}], plugins=[{"id": "file-parser"}, {"id": "web", "enabled": False}])
+    encoded = written(
+        tools=[{"type": "openrouter:datetime"}], plugins=[{"id": "file-parser"}, {"id": "web", "enabled": False}]
+    )
     assert set(encoded.dropped) == {"tools.openrouter:datetime", "plugins"}
     assert "tools" not in json.loads(encoded.body)
 
@@ -205,7 +209,9 @@ def test_structured_output() -> None:
 
 
 def test_openrouter_gets_its_own_members() -> None:
-    said = json.loads(written(Target(model="a/b", openrouter=True), plugins=[{"id": "web"}], provider={"only": ["x"]}).body)
+    said = json.loads(
+        written(Target(model="a/b", openrouter=True), plugins=[{"id": "web"}], provider={"only": ["x"]}).body
+    )
     assert said["provider"] == {"only": ["x"]}
     assert said["plugins"] == [{"id": "web"}]
 
@@ -215,7 +221,10 @@ def test_openrouter_gets_its_own_members() -> None:
     [
         (TARGET, "/responses"),
         (Target(model="m", frame="azure"), "/openai/v1/responses"),
-        (Target(model="m", frame="azure", api_version="2025-04-01-preview"), "/openai/responses?api-version=2025-04-01-preview"),
+        (
+            Target(model="m", frame="azure", api_version="2025-04-01-preview"),
+            "/openai/responses?api-version=2025-04-01-preview",
+        ),
     ],
 )
 def test_where_it_is_sent(target: Target, path: str) -> None:
@@ -237,7 +246,9 @@ def essence(request: dict[str, Any]) -> list[Any]:
         elif kind == "reasoning" and item.get("encrypted_content"):
             found.append((kind, item["encrypted_content"]))
         for part in [{"text": content}] if isinstance(content, str) else content or []:
-            found += [value for key, value in part.items() if key in ("text", "image_url", "file_data", "file_url", "file_id")]
+            found += [
+                value for key, value in part.items() if key in ("text", "image_url", "file_data", "file_url", "file_id")
+            ]
     return [thing for thing in found if thing]
 
 
@@ -262,6 +273,8 @@ def test_every_recorded_request_through_chat_and_back_means_the_same() -> None:
             again["text"]["format"]["name"] == "response"
         ), case.name
         functions = [tool["name"] for tool in case.request.get("tools") or () if tool["type"] in ("function", "custom")]
-        assert [tool["name"] for tool in again.get("tools", ()) if tool["type"] == "function"][: len(functions)] == functions
+        assert [tool["name"] for tool in again.get("tools", ()) if tool["type"] == "function"][
+            : len(functions)
+        ] == functions
         counted += 1
     assert counted > 150

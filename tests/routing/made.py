@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from routerd.catalogue.schema import LOCAL, DataPolicy, Price
-from routerd.needs import Needs
+from routerd.needs import NOTHING, Needs
 from routerd.routing.candidates import Candidate, Endpoint, Names, names
 from routerd.routing.health import Health
 from routerd.routing.question import NO_POLICY, Policy, Question, Route
@@ -45,11 +45,11 @@ def steady(value: float = 0.0) -> Callable[[], float]:
 def question(
     *models: str, needs: Needs | None = None, provider: dict[str, Any] | None = None, **fields: Any
 ) -> Question:
-    asked = {} if needs is None else {"needs": lambda: needs}
-    return Question(models=models or (MODEL,), preferences=provider, **asked, **fields)
+    known = NOTHING if needs is None else needs
+    return Question(models=models or (MODEL,), preferences=provider, needs=lambda: known, **fields)
 
 
-def ask(  # the same as route takes
+def ask(
     where: Names | Sequence[Endpoint],
     asked: Question | None = None,
     *,

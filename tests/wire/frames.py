@@ -14,7 +14,7 @@ def typed(name: str, kind: int, value: bool | int | bytes | str = b"") -> bytes:
     """One header of a type that is given by its number."""
     head = bytes([len(name.encode())]) + name.encode() + bytes([kind])
     if kind in WIDTHS:
-        return head + int(value).to_bytes(WIDTHS[kind], signed=True)
+        return head + int(value or 0).to_bytes(WIDTHS[kind], signed=True)
     raw = value.encode() if isinstance(value, str) else value if isinstance(value, bytes) else b""
     return head + (struct.pack(">H", len(raw)) + raw if kind in (6, 7) else raw)
 
