@@ -19,6 +19,7 @@ import msgspec
 import structlog
 
 from routerd import keys, logs, notify
+from routerd.catalogue import updated
 from routerd.config import runtime
 from routerd.config.differences import differences, issued
 from routerd.config.load import load
@@ -189,7 +190,8 @@ class Daemon:
             entries, admin = keys.load(self.state / "keys.toml"), keys.admin_key(self.state / "admin.key")
         except OSError as error:
             raise ConfigError([f"state directory {self.state}: {error.strerror or error}"]) from error
-        built = runtime.build(config, secrets=secrets, issued=entries, admin=admin)
+        newer = updated.directory(self.state)
+        built = runtime.build(config, secrets=secrets, issued=entries, admin=admin, newer=newer)
         built = msgspec.structs.replace(built, hosts=built.hosts | {listen.host for listen in self._held})
         if any(source.simulated for source in built.sources.values()) and not self._simulator:
             simulator = Simulator()

@@ -138,12 +138,13 @@ def configured(path: Path, newer: Path | None = None) -> list[Row]:
     """
     from routerd.config import runtime  # noqa: PLC0415  # not needed while a daemon answers
     from routerd.config.load import load  # noqa: PLC0415
-    from routerd.server import listing  # noqa: PLC0415
+    from routerd.routing.health import Health  # noqa: PLC0415
+    from routerd.server.listing import Listing as Listed  # noqa: PLC0415
+    from routerd.server.stats import Traffic  # noqa: PLC0415
 
-    plan = runtime.offline(load(path).config)
-    rows: list[Row] = msgspec.json.decode(listing.models(plan, {}, created=0))["data"]
-    named = {row["id"] for row in rows}
-    rows += [row for row in catalogued.rows(plan.sources, newer) if row["id"] not in named]
+    plan = runtime.offline(load(path).config, newer=newer)
+    listed = Listed(plan, {}, Traffic(Health(), float), started=0)
+    rows: list[Row] = msgspec.json.decode(listed.models({}, path="", modalities="all"))["data"]
     return rows + [{"id": f"{provider}/*", "owned_by": provider} for provider in plan.names.open]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from msgspec import structs
 
@@ -16,9 +17,9 @@ FREE = Price(prompt=0, completion=0)
 """The simulator's: it costs nothing."""
 
 
-def of(name: str, provider: Provider, *, keys: int) -> list[Endpoint]:
+def of(name: str, provider: Provider, *, keys: int, newer: Path | None = None) -> list[Endpoint]:
     """The endpoints of one provider: the catalogue's models as the user's tables correct them, and the user's own."""
-    facts = {model.native: model for model in models(name, provider)}
+    facts = {model.native: model for model in models(name, provider, newer)}
     out = []
     for native, model in facts.items():
         table = provider.models.get(native)
@@ -32,9 +33,9 @@ def of(name: str, provider: Provider, *, keys: int) -> list[Endpoint]:
     return out
 
 
-def models(name: str, provider: Provider) -> tuple[ModelFacts, ...]:
+def models(name: str, provider: Provider, newer: Path | None = None) -> tuple[ModelFacts, ...]:
     """What the catalogue knows of a provider's models."""
-    return () if known.simulated(provider) else catalogue_models(provider.like or name)
+    return () if known.simulated(provider) else catalogue_models(provider.like or name, newer)
 
 
 def pattern(name: str, provider: Provider, *, keys: int, native: str = "") -> Endpoint:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
@@ -93,11 +94,17 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def build(
-    config: Config, *, secrets: Mapping[str, Sequence[Secret]], issued: Mapping[str, KeyEntry], admin: str
+    config: Config,
+    *,
+    secrets: Mapping[str, Sequence[Secret]],
+    issued: Mapping[str, KeyEntry],
+    admin: str,
+    newer: Path | None = None,
 ) -> Runtime:
     """Join the configuration with the secrets that were read for it and the keys that routerd issued.
 
-    `admin` is the management key, which the table knows under the name "".
+    `admin` is the management key, which the table knows under the name "". `newer` holds models that
+    `routerd catalogue update` brought.
     """
     sources = {
         name: _source(name, provider, tuple(secrets.get(name, ()))) for name, provider in config.providers.items()
@@ -105,7 +112,7 @@ def build(
     served = tuple(
         endpoint
         for name, provider in config.providers.items()
-        for endpoint in endpoints.of(name, provider, keys=max(1, len(sources[name].keys)))
+        for endpoint in endpoints.of(name, provider, keys=max(1, len(sources[name].keys)), newer=newer)
     )
     keys = {**issued, **{name: KeyEntry(name, key.hash, "", key.environment) for name, key in config.keys.items()}}
     return Runtime(
@@ -130,9 +137,9 @@ def build(
     )
 
 
-def offline(config: Config) -> Runtime:
+def offline(config: Config, *, newer: Path | None = None) -> Runtime:
     """The configuration without its secrets, for commands that only list."""
-    return build(config, secrets={}, issued={}, admin="")
+    return build(config, secrets={}, issued={}, admin="", newer=newer)
 
 
 def wanted(config: Config) -> dict[str, Sequence[SecretSource | DefaultChain]]:

@@ -6,7 +6,7 @@ aiohttp's low-level server is used (docs/adr/0002): its application layer costs 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 import structlog
@@ -119,7 +119,10 @@ class App:
             table = self.management if path.startswith("/admin/") else self.operations
             handler = table.get((method, path))
         if handler is None:
-            raise _absent([*self.doors, *table], client.method, path, place)
+            allowed = {verb for verb, known in self.doors if known == place} | {
+                v for v, known in table if known == path
+            }
+            raise _absent(sorted(allowed), client.method, path)
         caller = self._caller(client, path, openrouter=path.startswith("/api/v1/"), extra=extra)
         self.services.tallies.total += table is self.doors
         return await handler(client, caller)
@@ -232,11 +235,11 @@ async def _no_websocket(client: Client, _caller: Caller) -> Whole:
     raise MethodNotAllowed("/v1/responses takes POST, not GET", metadata={"allowed": ["POST"]})
 
 
-def _absent(known: Iterable[tuple[str, str]], method: str, path: str, place: str) -> RouterdError:
-    if allowed := sorted(other for other, where in known if where in (path, place)):
-        text = f"{path[:200]} takes {' or '.join(allowed)}, not {method[:20]}"
-        return MethodNotAllowed(text, metadata={"allowed": allowed})
-    return NotFound(f"no such path: {path[:200]}")
+def _absent(allowed: Sequence[str], method: str, path: str) -> RouterdError:
+    if not allowed:
+        return NotFound(f"no such path: {path[:200]}")
+    text = f"{path[:200]} takes {' or '.join(allowed)}, not {method[:20]}"
+    return MethodNotAllowed(text, metadata={"allowed": allowed})
 
 
 def _preflight(client: Client) -> Whole:

@@ -86,8 +86,9 @@ class Leg:
 
     @property
     def _streams(self) -> bool:
-        """What comes is a stream, or an answer in the place of one."""
-        return 200 <= self.status < 300 and self.exchange.ask.request.stream
+        """What comes is a stream, wanted or not, or an answer in the place of one."""
+        sent = self.passage.straight and b"event-stream" in self.head.content_type
+        return 200 <= self.status < 300 and (self.exchange.ask.request.stream or sent)
 
     def on_data(self, data: bytes) -> None:
         """Take some of the answer's body."""

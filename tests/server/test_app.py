@@ -256,7 +256,7 @@ async def test_open_mode_leaves_management_locked(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/v1", "/v1/", "/v1/nowhere", "/v2/models", "/chat/completions", "/v1//healthz", "/admin/nowhere"]
+    "path", ["/", "/v1", "/v1/", "/v1/nowhere", "/v2/models", "/v1/chat", "/v1//healthz", "/admin/nowhere"]
 )
 async def test_a_path_that_is_not_there_is_404_in_the_envelope(tmp_path: Path, path: str) -> None:
     async with Gateway(tmp_path) as gateway:

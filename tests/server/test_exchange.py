@@ -377,11 +377,11 @@ async def test_a_stream_that_comes_byte_by_byte_is_the_same_stream(tmp_path: Pat
 # Bodies in one piece.
 
 
-async def test_a_json_answer_to_a_stream_request_is_passed_on_as_json(tmp_path: Path) -> None:
+async def test_a_json_answer_to_a_stream_request_is_told_as_a_stream(tmp_path: Path) -> None:
     async with lab(tmp_path, json_answer(completion())) as (gateway, _):
         reply = await gateway.chat(stream=True)
-        assert reply.headers["content-type"] == "application/json"
-        assert told(reply) == "Hello there"
+        assert reply.headers["content-type"].startswith("text/event-stream")
+        assert (text(reply.events), reply.events[-1]) == ("Hello there", "[DONE]")
         assert gateway.record()["usage_source"] == "provider"
 
 
