@@ -175,9 +175,10 @@ def _joined(first: str, second: str) -> str:
     if not first.endswith("="):
         return first + second
     try:
-        return base64.b64encode(base64.b64decode(first) + base64.b64decode(second)).decode()
+        joined = base64.b64decode(first, validate=True) + base64.b64decode(second, validate=True)
     except ValueError:
         return first + second
+    return base64.b64encode(joined).decode()
 
 
 def own_tool(part: Json) -> Json:
