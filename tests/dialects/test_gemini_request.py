@@ -88,11 +88,11 @@ def test_what_has_no_word_is_left_out_and_named() -> None:
 
 def test_googles_own_members_pass() -> None:
     safety = [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "BLOCK_NONE"}]
-    options = {
+    options: Json = {
         "google": {"labels": {"a_b": "c"}, "tools": [{"urlContext": {}}], "generationConfig": {"topK": 1, "x": 2}}
     }
     options |= {"google-vertex": {"model_armor_config": {"a": 1}}, "google-ai-studio": {"store": False}}
-    chat = {
+    chat: Json = {
         "safety_settings": safety,
         "cached_content": "cachedContents/1",
         "provider": {"options": options},

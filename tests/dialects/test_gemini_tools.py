@@ -31,7 +31,7 @@ def test_schemas_pass_as_they_are() -> None:
 
 
 def test_a_server_without_json_schema_gets_the_older_form() -> None:
-    target = {"quirks": Quirks(json_schema=False)}
+    target: Json = {"quirks": Quirks(json_schema=False)}
     tools, _, _ = read(
         {"tools": [function(), function("g", parameters={"type": "object", "properties": {}})]}, **target
     )
