@@ -61,7 +61,7 @@ def test_what_routing_needs() -> None:
         (b'{"model":"\xff","messages":[]}', "not UTF-8"),
         (b'{"messages":[]}', "`model` is missing"),
         (b'{"model":7,"messages":[]}', "`model` must be the name of a model, as text, not number"),
-        (b'{"model":"","messages":[]}', "not an empty text"),
+        (b'{"model":"","messages":[]}', "as text, not empty"),
         (b'{"model":"m"}', "`messages` is missing"),
         (b'{"model":"m","messages":"x"}', "`messages` must be an array, not text"),
         (body(stream="yes"), "`stream` must be true or false"),
