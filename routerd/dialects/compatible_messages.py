@@ -63,10 +63,10 @@ def _message(message: Json, quirks: Quirks) -> Json:
 
 def _sign(said: Json, message: Json) -> None:
     """Put Gemini's thought signatures back where its OpenAI door had them: each on its call, or on the message."""
-    calls = {call.get("id"): call for call in said.get("tool_calls", ())}
+    calls = {loose.text(call.get("id")): call for call in said.get("tool_calls", ())}
     for detail in loose.records(message.get("reasoning_details")):
         if detail.get("type") == "reasoning.encrypted" and detail.get("format") in (None, GEMINI):
-            place = calls.get(detail.get("id"), said)
+            place = calls.get(loose.text(detail.get("id")), said)
             place[_SIGNED] = {"google": {"thought_signature": detail.get("data")}}
 
 
