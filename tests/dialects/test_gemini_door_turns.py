@@ -103,3 +103,13 @@ def test_a_capsule_is_what_it_holds_and_thoughts_are_its_copy() -> None:
 @pytest.mark.parametrize("contents", [None, 7, [7], [{}], [{"parts": 7}], [{"role": "model", "parts": [7]}]])
 def test_any_contents_are_survived(contents: object) -> None:
     assert messages_of({"contents": contents}) == []
+
+
+def test_events_that_an_sdk_kept_apart_are_one_message() -> None:
+    held = [{"type": "reasoning.encrypted", "data": "d", "format": "openai-responses-v1"}]
+    signed = {**call("f", "c"), "thoughtSignature": packed(held)}
+    events = [model({"text": "t", "thought": True}), model({"text": "a"}), model({"text": "b"}), model(signed)]
+    messages = read(user({"text": "q"}), *events, user(result("f")))
+    assert [message["role"] for message in messages] == ["user", "assistant", "tool"]
+    assert messages[1]["content"] == "ab"
+    assert messages[1]["reasoning_details"] == held
