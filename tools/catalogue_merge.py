@@ -149,18 +149,24 @@ def _with_alias(row: ModelFacts, other: ModelFacts) -> ModelFacts:
     )
 
 
-def shared(rows: Mapping[str, Sequence[ModelFacts]]) -> dict[str, list[ModelFacts]]:
-    """What one provider's row says of the model, told to the rows of the same model that do not know."""
+def shared(rows: Mapping[str, Sequence[ModelFacts]], authors: Mapping[str, str]) -> dict[str, list[ModelFacts]]:
+    """What one provider's row says of the model, told to the rows of the same model that do not know.
+
+    Of what a model can do its author's own row knows best (`authors`: whose models a provider's are), else the one that
+    says most.
+    """
     best: dict[str, dict[str, object]] = collections.defaultdict(dict)
     abilities: dict[str, ModelFacts] = {}
+    best_known: dict[str, tuple[bool, int]] = collections.defaultdict(lambda: (False, 0))
     steered: dict[str, Reasoning] = {}
-    for provider_rows in rows.values():
+    for slug, provider_rows in rows.items():
         for row in provider_rows:
+            own = row.id.startswith(f"{authors.get(slug, slug)}/")
             for name in FROM_THE_MODEL:
                 if getattr(row, name) != getattr(_EMPTY, name):
                     best[row.id].setdefault(name, getattr(row, name))
-            if row.supported_parameters and len(row.supported_parameters) > len(_abilities(abilities.get(row.id))):
-                abilities[row.id] = row
+            if row.supported_parameters and (own, len(row.supported_parameters)) > best_known[row.id]:
+                abilities[row.id], best_known[row.id] = row, (own, len(row.supported_parameters))
             if row.reasoning is not None and _steers(row.reasoning) > _steers(steered.get(row.id)):
                 steered[row.id] = row.reasoning
     return {
@@ -174,16 +180,13 @@ def _steers(reasoning: Reasoning | None) -> int:
     return 0 if reasoning is None else 2 * len(reasoning.efforts) + 3 * bool(reasoning.budget)
 
 
-def _abilities(row: ModelFacts | None) -> Sequence[str]:
-    return (row and row.supported_parameters) or ()
-
-
 def _told(
     row: ModelFacts, known: Mapping[str, object], able: ModelFacts | None, steered: Reasoning | None
 ) -> ModelFacts:
     told = {name: value for name, value in known.items() if getattr(row, name) == getattr(_EMPTY, name)}
     if row.source == ("genai-prices",) and able is not None:  # it knows prices alone
-        names = ("input_modalities", "output_modalities", "supported_parameters", "reasoning", "context_length")
+        names = ["input_modalities", "output_modalities", "supported_parameters", "reasoning"]
+        names += ["context_length", "max_completion_tokens"]
         told |= {name: getattr(able, name) for name in names if getattr(row, name) == getattr(_EMPTY, name)}
     if row.reasoning is not None and steered is not None and not _steers(row.reasoning):
         told["reasoning"] = steered

@@ -45,8 +45,8 @@ def finished(slug: str, facts: ModelFacts, named: Named) -> ModelFacts:
     parameters = facts.supported_parameters
     if facts.kind == "chat" and parameters is not None:
         base = RULES["parameters"].get(slug, RULES["parameters"]["default"])
-        allowed = [name for name in base if name not in SAMPLING or "temperature" in parameters]
-        parameters = tuple(sorted({*allowed, *parameters}))
+        sampled = "temperature" in parameters and not _refuses_sampling(named.id)
+        parameters = tuple(sorted(name for name in {*base, *parameters} if sampled or name not in SAMPLING))
     reasoning = facts.reasoning
     if reasoning is not None:
         ruled = steering(named.id.partition(":")[0])
@@ -76,6 +76,15 @@ def finished(slug: str, facts: ModelFacts, named: Named) -> ModelFacts:
         or bool(price and price.cache_read is not None and price.cache_write is None),
         **prices,
     )
+
+
+def _refuses_sampling(canonical: str) -> bool:
+    """Whether a model takes no temperature and the like."""
+    rule = RULES["refuse_sampling"]
+    named, excepted = (
+        any(fnmatch.fnmatchcase(canonical, pattern) for pattern in rule[which]) for which in ("models", "but")
+    )
+    return named and not excepted
 
 
 def _shutdown(slug: str, native: str) -> str | None:

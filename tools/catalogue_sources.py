@@ -273,7 +273,8 @@ def _litellm_reasoning(facts: Json) -> Reasoning:
     named = facts.get("reasoning_effort_levels") or ()
     flagged = [word for word in ("none", "minimal") if facts.get(f"supports_{word}_reasoning_effort")]
     strong = [word for word in ("xhigh", "max") if facts.get(f"supports_{word}_reasoning_effort")]
-    steered = flagged or strong or "default_reasoning_effort" in facts or facts.get("supports_output_config")
+    told = any(f"supports_{word}_reasoning_effort" in facts for word in ("none", "minimal", "xhigh", "max"))
+    steered = told or "default_reasoning_effort" in facts or facts.get("supports_output_config")
     efforts = tuple(named) or ((*flagged, "low", "medium", "high", *strong) if steered else ())
     adaptive = bool(facts.get("supports_adaptive_thinking"))
     return Reasoning(
@@ -293,7 +294,12 @@ def _always(facts: Json) -> bool:
 
 
 def _agree(native: str, info: ModelInfo) -> bool:
-    """genai-prices matches some names by their beginning: what follows must be no more than a date or a version."""
+    """genai-prices matches some names by their beginning: what follows must be no more than a date or a version.
+
+    "-latest" is no version: what it was when the beginning was written down, it may no longer be.
+    """
+    if native.endswith("-latest") and info.id.lower() != native and info.is_match(f"{native}-or-not"):
+        return False
     rest = native.rpartition("/")[2].removeprefix(info.id.lower().rpartition("/")[2])
     return (
         not re.search(r"(^|-)(mini|nano|lite|pro|fast|turbo|thinking|vision|audio|search|image)\b", rest)

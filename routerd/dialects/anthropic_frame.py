@@ -20,6 +20,9 @@ from routerd.wire.lenient import decoded
 VERSIONS = {"vertex": "vertex-2023-10-16", "bedrock": "bedrock-2023-05-31"}
 """`anthropic_version` in the body."""
 
+UNKNOWN = ("service_tier", "cache_control")
+"""Members of the whole request that the clouds refuse; marks on single blocks they take."""
+
 _PUBLISHER = "/publishers/anthropic/models/"
 
 

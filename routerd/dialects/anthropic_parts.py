@@ -20,7 +20,6 @@ THINKING = frozenset({"thinking", "redacted_thinking"})
 
 _DATA_URL = re.compile(r"data:([^;,]*)((?:;[^;,]*)*),(.*)", re.DOTALL)
 _NOT_IN_IDS = re.compile(r"[^a-zA-Z0-9_-]")
-_OWN_FILES = frozenset({"container_upload"})
 
 
 def blocks(content: object, dropped: set[str]) -> list[Json]:
@@ -48,7 +47,7 @@ def _block(part: Json) -> Json | None:
         return _image(part.get("image_url"))
     if kind in ("file", "input_file"):
         return _file(record(part.get("file")) or part)
-    return dict(part) if kind in _OWN_FILES else None
+    return dict(part) if kind == "container_upload" else None
 
 
 def _image(image: object) -> Json | None:

@@ -45,8 +45,10 @@ def encode(chat: Json, target: Target) -> Encoded:
     refused = [key for key in target.quirks.drop if chat.get(key)]
     chat = {key: value for key, value in chat.items() if key not in refused}
     said = conversation(records(chat.get("messages")))
+    if target.frame and isinstance(mark := chat.get("cache_control"), dict):
+        said.mark(mark)
     offered = tools(chat, target, called=said.calls)
-    thinking = plan(chat, target, blocked=said.unsigned or offered.forced)
+    thinking = plan(chat, target, forced=offered.forced, unsigned=said.unsigned)
     dropped = [*refused, *_unsaid(chat), *sorted(said.dropped), *offered.dropped, *thinking.dropped]
     stream = chat.get("stream") is True
     betas = [_FILES_BETA] if said.files else []
@@ -64,7 +66,7 @@ def encode(chat: Json, target: Target) -> Encoded:
             "output_config": _output(chat, target, thinking, dropped),
             "stop_sequences": _stop(chat, dropped),
             **_sampling(chat, target, thinking, dropped),
-            **_account(chat, dropped),
+            **_account(chat, target, dropped),
         }
     )
     return Encoded(
@@ -141,16 +143,16 @@ def _sampling(chat: Json, target: Target, thinking: Plan, dropped: list[str]) ->
     return said
 
 
-def _account(chat: Json, dropped: list[str]) -> Json:
-    """Who asks, in which tier, and what is to be cached."""
+def _account(chat: Json, target: Target, dropped: list[str]) -> Json:
+    """Who asks, in which tier, and that all of it is to be cached. The clouds know only the first."""
     said: Json = {}
     if user := text(chat.get("user")):
         said["metadata"] = {"user_id": user}
-    if tier := text(chat.get("service_tier")):
-        if tier in _TIERS:
-            said["service_tier"] = _TIERS[tier]
-        else:
-            dropped.append("service_tier")
-    if isinstance(mark := chat.get("cache_control"), dict):
+    tier, mark = text(chat.get("service_tier")), chat.get("cache_control")
+    if tier in _TIERS and not target.frame:
+        said["service_tier"] = _TIERS[tier]
+    elif tier not in ("", "auto"):
+        dropped.append("service_tier")
+    if isinstance(mark, dict) and not target.frame:
         said["cache_control"] = mark
     return said

@@ -38,8 +38,10 @@ def _changed(document: Document, target: Target, *, removed: set[str], named: bo
     if target.openrouter:
         removed = removed | {"models", "fallbacks", "route"}  # routerd falls back itself, by its own names
     else:
-        removed = removed.union(ROUTER_ONLY, WITH_EFFECT)
-        dropped = tuple(key for key in WITH_EFFECT if document.value(key))
+        removed = removed.union(ROUTER_ONLY)
+        lost = (*WITH_EFFECT, *frame.UNKNOWN) if target.frame else WITH_EFFECT
+        removed = removed.union(lost)
+        dropped = tuple(key for key in lost if document.value(key))
         if _FOREIGN in document.raw:
             changes["messages"] = msgspec.json.encode(native(document.value("messages")))
     return document.edit(set=changes, remove=removed), dropped

@@ -27,7 +27,7 @@ def decoder(*, frame: str = "") -> StreamDecoder:
 class StreamDecoder:
     """One stream: a `Decoder` (dialects/shape.py)."""
 
-    __slots__ = ("_body", "_framer", "_json", "_reader", "_unframed", "error")
+    __slots__ = ("_body", "_framer", "_json", "_reader", "_unframed", "done", "error")
 
     def __init__(self, unframed: Unframed | None = None) -> None:
         self._unframed = unframed
@@ -36,12 +36,9 @@ class StreamDecoder:
         self._body = bytearray()
         """What came so far, unless it is known to be events."""
         self._json: bool | None = None
-        self.error: ProviderError | None = None
-
-    @property
-    def done(self) -> bool:
+        self.done = False
         """`message_stop` was seen."""
-        return self._reader.done
+        self.error: ProviderError | None = None
 
     def feed(self, data: bytes) -> list[Json]:
         """The chunks that are complete with `data`. Never raises."""
@@ -77,7 +74,7 @@ class StreamDecoder:
             message = decoded(data)
             if isinstance(message, dict) and "type" in message:
                 chunks += self._reader.event(message)
-                self.error = self._reader.error
+                self.done, self.error = self._reader.done, self._reader.error
             elif name == b"error" or record(message).get("error"):
                 self.error = in_band_error(data)
         return chunks
@@ -86,7 +83,7 @@ class StreamDecoder:
         """The chunks of a body that is no stream."""
         message = record(decoded(body))
         if isinstance(message.get("content"), list):
-            self._reader.done = True
+            self.done = True
             return chunks_of(message)
         self.error = self.error or in_band_error(body)
         return []

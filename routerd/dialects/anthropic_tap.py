@@ -120,7 +120,7 @@ class AnthropicTap:
             self.done = True
         elif kind == "content_block_start":
             block = record(said.get("content_block"))
-            self.output = self.output or block.get("type") not in _NO_OUTPUT or bool(_says(block))
+            self.output = self.output or text(block.get("type")) not in _NO_OUTPUT or bool(_says(block))
         elif kind == "content_block_delta":
             self.output = self.output or _says(record(said.get("delta")))
         self.events += self.output and str(kind).startswith("content_block")

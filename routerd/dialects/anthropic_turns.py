@@ -46,6 +46,11 @@ class Conversation(msgspec.Struct, frozen=True):
         every += [part for block in every for part in records(block.get("content"))]
         return any(block.get("type") == "container_upload" or _is_file(block.get("source")) for block in every)
 
+    def mark(self, mark: Json) -> None:
+        """Have everything up to the last block cached: what a cache mark of the whole request says."""
+        if self.turns and (last := self.turns[-1]["content"][-1])["type"] not in THINKING:
+            last.setdefault("cache_control", mark)
+
 
 def conversation(messages: list[Json]) -> Conversation:
     """The messages in Anthropic's order. Neither they nor what is in them is changed."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from routerd import errors
+from routerd.dialects import loose
 from routerd.dialects.chat_request import to_chat
 from routerd.dialects.openai import read
 from routerd.dialects.shape import Json, Origin
@@ -57,7 +58,8 @@ def _totalled(usage: Json) -> Json:
     """Usage with the total, which OpenRouter's SDKs insist on."""
     if "total_tokens" in usage:
         return usage
-    return {**usage, "total_tokens": usage.get("prompt_tokens", 0) + usage.get("completion_tokens", 0)}
+    total = loose.count(usage.get("prompt_tokens")) + loose.count(usage.get("completion_tokens"))
+    return {**usage, "total_tokens": total}
 
 
 def _hides_reasoning(origin: Origin) -> bool:

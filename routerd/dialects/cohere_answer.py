@@ -94,7 +94,7 @@ def called(call: Json) -> Json:
 
 def cited(citation: Json) -> list[Json]:
     """What a citation of the answer's text rests on, one annotation a source; plans and thoughts are not the answer."""
-    if citation.get("type") not in {None, "TEXT_CONTENT"}:
+    if citation.get("type") not in (None, "TEXT_CONTENT"):
         return []
     start, end = citation.get("start"), citation.get("end")
     place = {

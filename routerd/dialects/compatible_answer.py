@@ -41,6 +41,8 @@ _FINISH_WORDS = {
 }
 """Other words for the same, in lower case, with who uses them where that is one vendor."""
 
+GEMINI = "google-gemini-v1"
+
 _REASONING = ("reasoning", "reasoning_content", "reasoning_text", "thinking")
 """Where the text of reasoning stands: OpenRouter, Groq, Ollama; DeepSeek and most; GitHub; some proxies."""
 
@@ -81,6 +83,7 @@ def _completed(choice: Json, number: int, *, answer: str) -> None:
     found = calls.read(said.pop("tool_calls", None), answer=answer)
     if found:
         said["tool_calls"] = [{key: value for key, value in call.items() if key != "index"} for call in found]
+    sign(said)
     said.setdefault("content", None)
     said["role"] = "assistant"
     finish(choice, calls=bool(calls))
@@ -177,6 +180,21 @@ def _reasoning(said: Json) -> None:
         said["reasoning"] = text
         if not details:
             said["reasoning_details"] = [{"type": "reasoning.text", "text": text, "format": "unknown", "index": 0}]
+
+
+def sign(said: Json) -> None:
+    """Gemini's thought signatures as details of reasoning: they must come back to it with the next turn.
+
+    https://ai.google.dev/gemini-api/docs/thought-signatures: in `extra_content` of a message or of a tool call.
+    """
+    places = [place for place in (said, *said.get("tool_calls", ())) if "extra_content" in place]
+    for place in places:
+        google = loose.record(loose.record(place["extra_content"]).get("google"))
+        if signature := loose.text(google.get("thought_signature")):
+            detail: Json = {"type": "reasoning.encrypted", "data": signature, "format": GEMINI, "index": 0}
+            if own := loose.text(place.get("id")):
+                detail["id"] = own
+            said.setdefault("reasoning_details", []).append(detail)
 
 
 def _legacy_call(said: Json, call: object) -> None:

@@ -11,9 +11,11 @@ import msgspec
 
 from routerd.catalogue.schema import Quirks
 from routerd.dialects import loose
+from routerd.dialects.compatible_answer import GEMINI
 from routerd.dialects.shape import Json
 
 _MARK = "cache_control"
+_SIGNED = "extra_content"
 _SHORT = re.compile(r"[A-Za-z0-9]{9}")
 _ROUTER_ONLY = frozenset({"reasoning", "reasoning_content", "reasoning_details", "annotations", "images"})
 """What OpenRouter adds to an answer, and its clients send back with it."""
@@ -52,9 +54,20 @@ def _message(message: Json, quirks: Quirks) -> Json:
     if role == "assistant":
         if calls := said.get("tool_calls"):
             said["tool_calls"] = [_call(call, quirks) for call in loose.records(calls)]
-        if quirks.replay_reasoning and (text := reasoning_text(message)):
+        if quirks.replay_reasoning == _SIGNED:
+            _sign(said, message)
+        elif quirks.replay_reasoning and (text := reasoning_text(message)):
             said[quirks.replay_reasoning] = text
     return said
+
+
+def _sign(said: Json, message: Json) -> None:
+    """Put Gemini's thought signatures back where its OpenAI door had them: each on its call, or on the message."""
+    calls = {loose.text(call.get("id")): call for call in said.get("tool_calls", ())}
+    for detail in loose.records(message.get("reasoning_details")):
+        if detail.get("type") == "reasoning.encrypted" and detail.get("format") in (None, GEMINI):
+            place = calls.get(loose.text(detail.get("id")), said)
+            place[_SIGNED] = {"google": {"thought_signature": detail.get("data")}}
 
 
 def _content(parts: list[Any], quirks: Quirks) -> Any:  # noqa: ANN401  # parts or text

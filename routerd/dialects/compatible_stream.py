@@ -128,11 +128,11 @@ class StreamDecoder:
         answers.without_nulls(said)
         if "usage" in said or "x_groq" in said or any("usage" in choice for choice in choices):
             answers.usage(said)
-        if "citations" in said or "search_results" in said:
-            self._cite(said, choices)
         ended = ends
         for choice in choices:
             ended = self._choice(choice, ends=ends) or ended
+        if "citations" in said or "search_results" in said:
+            self._cite(said, choices)
         if "usage" in said and choices and not ended:
             self._usage = said.pop("usage")  # Perplexity counts in every chunk, the last alone is right
         elif "usage" in said:
@@ -166,12 +166,13 @@ class StreamDecoder:
     def _mend(self, delta: Json, number: int) -> None:
         """Bring a delta's members to the neutral shape."""
         answers.message(delta)
-        if "tool_calls" not in delta:
+        if "tool_calls" not in delta and "extra_content" not in delta:
             return
         calls = self._calls.get(number) or Calls(number)
-        if fragments := calls.read(delta.pop("tool_calls"), answer=self._id):
+        if fragments := calls.read(delta.pop("tool_calls", None), answer=self._id):
             self._calls[number] = calls
             delta["tool_calls"] = fragments
+        answers.sign(delta)
 
     def _only_new(self, whole: Json, number: int) -> None:
         """Cut from a message that repeats the text so far (Perplexity's) what was said before."""
@@ -189,11 +190,7 @@ class StreamDecoder:
             said.pop("search_results", None)
             return
         self._cited.update(item["url_citation"]["url"] for item in new)
-        for name in ("delta", "message"):
-            part = choices[0].get(name)
-            if isinstance(part, dict):
-                part.setdefault("annotations", new)
-                return
+        choices[0]["delta"].setdefault("annotations", new)
 
     def _ended(self) -> list[Json]:
         """What is due at `[DONE]`: a finish for tool calls that have none (Snowflake), and the usage held back."""

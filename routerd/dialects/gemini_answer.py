@@ -18,17 +18,22 @@ from routerd.wire.lenient import decoded
 Json = dict[str, Any]
 
 
-class Reading:
-    """One answer, whole or event by event, as neutral chunks."""
+_COUNTS = frozenset({"promptTokenCount", "candidatesTokenCount", "thoughtsTokenCount", "totalTokenCount"})
+"""Vertex begins a stream with usageMetadata that counts nothing yet."""
 
-    __slots__ = ("_candidates", "_model")
+
+class Reading:
+    """One answer, whole or event by event, as neutral chunks; its usage apart, for every event counts anew."""
+
+    __slots__ = ("_candidates", "_metadata", "_model")
 
     def __init__(self) -> None:
         self._candidates: dict[int, Candidate] = {}
+        self._metadata: Json = {}
         self._model = ""
 
     def chunk(self, event: Json) -> Json:
-        """What one event says, usage included. Never raises."""
+        """What one event says. Never raises."""
         chunk: Json = {"object": "chat.completion.chunk"}
         if identity := text(event.get("responseId")):
             chunk["id"] = identity
@@ -38,13 +43,17 @@ class Reading:
             self._choice(candidate, identity or text(event.get("createTime")))
             for candidate in items(event.get("candidates"))
         ] or _blocked(event)
-        metadata = members(event.get("usageMetadata"))
-        if served := tier(metadata):
-            chunk["service_tier"] = served
-        queries = sum(candidate.searches for candidate in self._candidates.values())
-        if usage := neutral(metadata, searches=searches_billed(queries, self._model)):
-            chunk["usage"] = usage
+        metadata = event.get("usageMetadata")
+        if isinstance(metadata, dict) and not _COUNTS.isdisjoint(metadata):
+            self._metadata = metadata
         return chunk
+
+    def counted(self) -> Json:
+        """The usage that was told last, and the tier that served; {} when nothing was counted."""
+        queries = sum(candidate.searches for candidate in self._candidates.values())
+        usage = neutral(self._metadata, searches=searches_billed(queries, self._model))
+        served = tier(self._metadata)
+        return ({"usage": usage} if usage else {}) | ({"service_tier": served} if served else {})
 
     def close(self) -> list[Json]:
         """What candidates had begun and not ended."""
@@ -61,7 +70,7 @@ class Reading:
             reader = self._candidates[index] = Candidate(f"{tag}/{index}" if tag and index else tag)
             delta["role"] = "assistant"
         choice: Json = {"index": index, "delta": delta | reader.read(candidate)}
-        if logprobs := _logprobs(members(candidate.get("logprobsResult"))):
+        if "logprobsResult" in candidate and (logprobs := _logprobs(members(candidate["logprobsResult"]))):
             choice["logprobs"] = {"content": logprobs}
         if native := finish_word(candidate.get("finishReason")):
             finish = FINISH.get(native, "stop")
@@ -91,7 +100,7 @@ def decode(body: bytes) -> Json | ProviderError:
     chunks = [reading.chunk(event) for event in events] + reading.close()
     if not any(chunk["choices"] for chunk in chunks):
         raise ProviderAnswerInvalid("the body has no candidates")
-    return gathered(chunks)
+    return gathered([*chunks, {**reading.counted(), "choices": []}])
 
 
 def gathered(chunks: list[Json]) -> Json:

@@ -44,11 +44,11 @@ class Conversation:
 
     def _add(self, message: Json) -> None:
         role = message.get("role")
-        if role in {"system", "developer"}:
+        if role in ("system", "developer"):
             self.system += self._parts(message.get("content"))
         elif role == "assistant":
             self._turn("model", self._assistant(message))
-        elif role in {"tool", "function"}:
+        elif role in ("tool", "function"):
             self._turn("user", self._result(message))
         else:
             self._turn("user", self._parts(message.get("content")))

@@ -64,10 +64,13 @@ class Speech:
         return [*ends, *calls]
 
     def candidate(self, index: int, parts: list[Json], *, last: bool = False) -> Json:
-        """A candidate of an event; the last one says why the answer ended, and what it is grounded in."""
-        candidate: Json = {"content": {"role": "model", "parts": parts}, "index": index}
+        """A candidate of an event; the last one says why the answer ended, and what it is grounded in.
+
+        It has a part in any case: Google's SDK takes a turn for broken that has an event without (`chats.py`).
+        """
+        candidate: Json = {"content": {"role": "model", "parts": parts or [{"text": ""}]}, "index": index}
         if last:
-            candidate |= self.finish
+            candidate |= self.finish or {"finishReason": "STOP"}
             if grounding := _grounding(self._cited, "".join(self._text)):
                 candidate["groundingMetadata"] = grounding
         return candidate
@@ -144,10 +147,8 @@ class Encoder:
 
     def end(self) -> bytes:
         """The last event, with finish reasons and usage."""
-        candidates = [
-            speech.candidate(index, speech.rest(), last=True) for index, speech in sorted(self._speeches.items())
-        ]
-        event: Json = {"candidates": candidates} if candidates else {}
+        speeches = sorted(self._speeches.items()) or [(0, Speech())]
+        event: Json = {"candidates": [speech.candidate(at, speech.rest(), last=True) for at, speech in speeches]}
         if self._usage:
             event["usageMetadata"] = metadata_of(self._usage)
         return self._event(event) + (b"\r\n]" if self._array else b"")

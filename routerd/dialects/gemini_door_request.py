@@ -9,7 +9,7 @@ import msgspec
 from routerd.dialects.gemini_door_turns import messages_of
 from routerd.dialects.gemini_schema import json_schema
 from routerd.dialects.gemini_thinking import reasoning_of
-from routerd.dialects.gemini_words import camelled, items, members, text
+from routerd.dialects.gemini_words import camelled, items, members, text, texts
 from routerd.dialects.shape import Request
 from routerd.errors import InvalidRequest
 from routerd.wire.jsonsplice import Document, DuplicateKey
@@ -51,11 +51,10 @@ def read(body: bytes, *, model: str, stream: bool) -> Request:
     if held.kind("contents") not in {"array", "object"}:
         raise InvalidRequest("`contents` is missing; it must be an array of turns")
     preferences = document.get("provider") if document.kind("provider") == "object" else None
-    models = document.value("models") if document.kind("models") == "array" else None
     return Request(
         raw=body,
         model=model,
-        models=tuple(name for name in models or () if isinstance(name, str) and name.strip()),
+        models=tuple(name for name in texts(document.value("models")) if name.strip()),
         stream=stream,
         asked_usage=True,
         openrouter=any(name in document for name in _ROUTERS),
@@ -131,7 +130,7 @@ def _function(declared: Json) -> Json:
 
 def _choose(chat: Json, calling: Json) -> None:
     mode = text(calling.get("mode")).upper()
-    names = [name for name in calling.get("allowedFunctionNames") or () if isinstance(name, str)]
+    names = texts(calling.get("allowedFunctionNames"))
     if not chat.get("tools") or mode in {"", "MODE_UNSPECIFIED"}:
         return
     if mode == "VALIDATED":
@@ -161,7 +160,7 @@ def _configure(chat: Json, config: Json, rest: Json) -> None:
         chat["response_format"] = {"type": "json_object"}
     elif mime and mime != "text/plain":
         further |= {"responseMimeType": mime} | ({"responseSchema": schema} if schema else {})
-    kinds = [str(kind).lower() for kind in config.get("responseModalities") or ()]
+    kinds = [kind.lower() for kind in texts(config.get("responseModalities"))]
     if kinds and kinds != ["text"]:
         chat["modalities"] = kinds
     if image := members(config.get("imageConfig")):

@@ -27,9 +27,22 @@ def messages_of(asked: Json) -> list[Json]:
     if said:
         turns.messages.append({"role": "system", "content": said})
     contents = asked.get("contents")
+    together: list[Json] = []
     for content in items(contents if isinstance(contents, list) else [contents]):
+        if content.get("role") == "model" and together:
+            together[-1:] = _joined(together[-1], content)
+        else:
+            together.append(content)
+    for content in together:
         turns.add(content)
     return turns.messages
+
+
+def _joined(last: Json, content: Json) -> list[Json]:
+    """Two turns of the model's as one: SDKs keep each event of a stream as a turn of its own."""
+    if last.get("role") != "model":
+        return [last, content]
+    return [{"role": "model", "parts": [*_parts(last), *_parts(content)]}]
 
 
 class Turns:

@@ -106,6 +106,8 @@ class Events:
 
     def feed(self, data: bytes) -> list[Piece]:
         """The events that are complete with `data`; the pieces of all calls and of `close` are the stream."""
+        if self._begun and self._array is None and not self._sse.held and not self._sse.overflow and _is_one(data):
+            return [(data, data[6:-4])]
         if not self._begun:
             start = data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
             if not start:
@@ -136,7 +138,10 @@ def _read(pieces: Iterable[bytes], *, torn: bool) -> list[Piece]:
 
 
 def _data(event: bytes) -> bytes | None:
-    """The data of one event; one line of JSON between `data: ` and CRLF CRLF is taken without a walk over lines."""
-    if event.startswith(b"data: {") and event.find(b"\r") == len(event) - 4 and event.endswith(b"\r\n\r\n"):
-        return event[6:-4]
-    return fields(event)[1]
+    return event[6:-4] if _is_one(event) else fields(event)[1]
+
+
+def _is_one(block: bytes) -> bool:
+    """Whether a block is one event as Google writes it: a line of JSON between `data: ` and CRLF CRLF."""
+    end = len(block) - 4
+    return block.startswith(b"data: {") and block.find(b"\r\n\r\n") == end > 0 and block.find(b"\n", 0, end) < 0

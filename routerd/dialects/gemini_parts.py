@@ -21,6 +21,7 @@ from routerd.dialects.gemini_words import FORMAT, ending_of, items, members, sta
 
 Json = dict[str, Any]
 
+_SOURCES = frozenset({"groundingMetadata", "citationMetadata"})
 _OWN_TOOLS = {"toolCall": "args", "toolResponse": "response"}
 
 
@@ -46,6 +47,12 @@ class Candidate:
         delta: Json = {}
         for part in items(members(candidate.get("content")).get("parts")):
             self._part(part, delta)
+        if not _SOURCES.isdisjoint(candidate):
+            self._note_sources(candidate, delta)
+        return delta
+
+    def _note_sources(self, candidate: Json, delta: Json) -> None:
+        """Citations that were not told before: a stream may repeat them."""
         self.searches = max(self.searches, queries(candidate))
         noted = []
         for annotation in citations(candidate, self._spoken):
@@ -55,7 +62,6 @@ class Candidate:
                 noted.append(annotation)
         if noted:
             delta["annotations"] = noted
-        return delta
 
     def close(self) -> Json:
         """The arguments of a call that Google never ended."""
@@ -175,9 +181,10 @@ def _joined(first: str, second: str) -> str:
     if not first.endswith("="):
         return first + second
     try:
-        return base64.b64encode(base64.b64decode(first) + base64.b64decode(second)).decode()
+        joined = base64.b64decode(first, validate=True) + base64.b64decode(second, validate=True)
     except ValueError:
         return first + second
+    return base64.b64encode(joined).decode()
 
 
 def own_tool(part: Json) -> Json:

@@ -11,7 +11,7 @@ from routerd.dialects.gemini_contents import Conversation
 from routerd.dialects.gemini_schema import openapi_schema
 from routerd.dialects.gemini_thinking import thinking
 from routerd.dialects.gemini_tools import declared, takes_json_schema
-from routerd.dialects.gemini_words import camel, camelled, members
+from routerd.dialects.gemini_words import camel, camelled, members, text, texts
 from routerd.dialects.shape import Encoded, Target
 
 Json = dict[str, Any]
@@ -120,7 +120,7 @@ def _generation_config(chat: Json, target: Target, dropped: list[str]) -> Json:
             config["logprobs"] = top
     config |= _format(chat.get("response_format"), target, dropped)
     if isinstance(modalities := chat.get("modalities"), list):
-        config["responseModalities"] = [str(name).upper() for name in modalities]
+        config["responseModalities"] = [name.upper() for name in texts(modalities)]
     if image := members(chat.get("image_config")):
         config["imageConfig"] = camelled(image)
     if audio := members(chat.get("audio")):
@@ -139,7 +139,7 @@ def _format(wanted: object, target: Target, dropped: list[str]) -> Json:
     if kind == "json_object":
         return {"responseMimeType": "application/json"}
     if kind != "json_schema":
-        if kind not in {None, "text"}:
+        if kind not in (None, "text"):
             dropped.append("response_format")
         return {}
     schema = members(said.get("json_schema")).get("schema")
@@ -153,7 +153,7 @@ def _format(wanted: object, target: Target, dropped: list[str]) -> Json:
 
 def _voice(audio: Json, dropped: list[str]) -> Json:
     """OpenAI's `audio`: a voice; the sound comes as it comes (PCM, 24 kHz)."""
-    if audio.get("format") not in {None, "pcm16"}:
+    if audio.get("format") not in (None, "pcm16"):
         dropped.append("audio.format")
     voice = audio.get("voice")
     if not isinstance(voice, str):
@@ -167,9 +167,9 @@ def _tier(chat: Json, target: Target, body: Json, dropped: list[str]) -> tuple[t
     https://ai.google.dev/gemini-api/docs/flex-inference, https://cloud.google.com/vertex-ai/generative-ai/docs/flex-paygo
     """
     wanted = chat.get("service_tier")
-    if wanted in {None, "auto", "default"}:
+    if wanted in (None, "auto", "default"):
         return ()
-    tier = _TIERS.get(wanted) if isinstance(wanted, str) else None
+    tier = _TIERS.get(text(wanted))
     if tier is None:
         dropped.append("service_tier")
     elif target.frame != "vertex":

@@ -15,16 +15,15 @@ Json = dict[str, Any]
 class GeminiDecoder:
     """One stream (a `Decoder` of dialects/shape.py).
 
-    Google counts tokens in every event, growing: the usage of the last one alone is passed on, with the finish reason
-    or, where the stream breaks off before one, at `close`.
+    Google counts tokens in every event, growing: what the last one says is told once, at `close`.
     """
 
-    __slots__ = ("_events", "_reading", "_usage", "done", "error")
+    __slots__ = ("_closed", "_events", "_reading", "done", "error")
 
     def __init__(self) -> None:
         self._events = Events()
         self._reading = Reading()
-        self._usage: Json | None = None
+        self._closed = False
         self.error: ProviderError | None = None
         self.done = False
 
@@ -37,9 +36,10 @@ class GeminiDecoder:
         chunks = self._read(self._events.close())
         if self.error is None:
             chunks += self._reading.close()
-        if self._usage is not None:
-            chunks.append({"object": "chat.completion.chunk", "choices": [], "usage": self._usage})
-            self._usage = None
+        counted = {} if self._closed else self._reading.counted()
+        if "usage" in counted:
+            chunks.append({"object": "chat.completion.chunk", "choices": [], **counted})
+        self._closed = True
         return chunks
 
     def _read(self, pieces: list[Piece]) -> list[Json]:
@@ -62,5 +62,4 @@ class GeminiDecoder:
             self.error = in_band_error(data)
             return None
         chunk = self._reading.chunk(event)
-        self._usage = chunk.pop("usage", None) or self._usage
         return chunk if chunk["choices"] else None

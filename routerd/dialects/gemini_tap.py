@@ -30,6 +30,8 @@ from routerd.wire.lenient import decoded
 _ROUTERS = ("provider", "models", "route", "session_id", "trace", "usage")
 _CAPSULE = re.compile(rb'"' + BEGINNING.encode() + rb'[A-Za-z0-9+/_=-]*"')
 _OUTPUT = re.compile(rb'"(?:text"\s*:\s*"[^"]|functionCall|inlineData|executableCode|codeExecutionResult|toolCall)')
+_TELLING = re.compile(rb'"(?:finishReason|error|promptFeedback|functionCall|groundingMetadata)"')
+"""What an event must hold to be looked into, once output has begun; text has its quotes escaped."""
 _CALL = re.compile(rb'"functionCall"\s*:')
 
 
@@ -72,7 +74,17 @@ def rewrite(request: Request, target: Target, *, method: str = "", array: bool =
 class _Facts:
     """What events have said so far, for accounting and fallback."""
 
-    __slots__ = ("_called", "_counted", "_metadata", "_searches", "finish_reason", "model", "native", "upstream_id")
+    __slots__ = (
+        "_called",
+        "_counted",
+        "_metadata",
+        "_searches",
+        "finish_reason",
+        "latest",
+        "model",
+        "native",
+        "upstream_id",
+    )
 
     def __init__(self) -> None:
         self.finish_reason: str | None = None
@@ -83,10 +95,15 @@ class _Facts:
         self._searches = 0
         self._metadata: Raw | None = None
         self._counted: Usage | None = None
+        self.latest: bytes | None = None
+        """The last event, not looked into but for its end."""
 
     @property
     def usage(self) -> Usage | None:
         """The last usage that was told; read when it is asked for, since every event tells it."""
+        if self.latest is not None:
+            latest, self.latest = self.latest, None
+            self.note(_read(latest))
         if self._metadata is not None:
             searches = searches_billed(self._searches, self.model or "")
             self._counted = counted(decoded(bytes(self._metadata)), searches=searches) or self._counted
@@ -98,7 +115,7 @@ class _Facts:
         self.upstream_id = self.upstream_id or event.responseId or None
         self.model = self.model or event.modelVersion or None
         if not isinstance(event.usageMetadata, UnsetType):
-            self._metadata = event.usageMetadata
+            self._metadata, self.latest = event.usageMetadata, None
         for candidate in event.candidates:
             self._candidate(candidate)
         if not event.candidates and not isinstance(event.promptFeedback, UnsetType):
@@ -176,17 +193,15 @@ class GeminiTap:
         return b"".join([piece if data is None else self._event(piece, data) for piece, data in pieces])
 
     def _event(self, piece: bytes, data: bytes) -> bytes:
-        try:
-            event = _event(data)
-        except (ValueError, RecursionError):
-            said = members(decoded(data))
-            if not said:
-                return piece
-            event = _lenient(said)
+        facts = self._facts
+        if self.output and facts.native is None and _TELLING.search(data) is None:
+            facts.latest = data
+            self.events += 1
+            return piece
+        event = _read(data)
         if not isinstance(event.error, UnsetType) and event.error != b"null":
             self.error = self.error or in_band_error(data)
             return self._mask(piece.decode(errors="surrogateescape")).encode(errors="surrogateescape")
-        facts = self._facts
         facts.note(event)
         if event.candidates:
             self.output = self.output or facts.native is not None or _OUTPUT.search(data) is not None
@@ -198,8 +213,12 @@ class GeminiTap:
         return piece if usage is None else _amended(piece, data, self._amend(usage))
 
 
-def _lenient(said: dict[str, Any]) -> _Event:
-    """An event that holds a wrong type somewhere, or what is no JSON but nearly."""
+def _read(data: bytes) -> _Event:
+    """What is looked at of an event, also of one that holds a wrong type somewhere. Never raises."""
+    try:
+        return _event(data)
+    except (ValueError, RecursionError):
+        said = members(decoded(data))
     event = _Event(responseId=text(said.get("responseId")), modelVersion=text(said.get("modelVersion")))
     for name in ("usageMetadata", "error"):
         if held := said.get(name):
@@ -226,13 +245,7 @@ def _amended(piece: bytes, data: bytes, amendment: Amendment) -> bytes:
 
 def read_answer(body: bytes) -> Answer | ProviderError:
     """The facts of a whole answer, or the error that a 200 held instead. Raises ProviderAnswerInvalid for neither."""
-    try:
-        event = _event(body)
-    except (ValueError, RecursionError):
-        said = decoded(body)
-        if not isinstance(said, dict):
-            raise ProviderAnswerInvalid("the body is not a JSON object") from None
-        event = _lenient(said)
+    event = _read(body)
     if not isinstance(event.error, UnsetType) and event.error != b"null":
         return in_band_error(body)
     facts = _Facts()

@@ -48,7 +48,7 @@ def takes_json_schema(target: Target) -> bool:
 
 def _searches(chat: Json) -> bool:
     plugins = items(chat.get("plugins"))
-    web = any(plugin.get("id") == "web" and plugin.get("engine") in {None, "native"} for plugin in plugins)
+    web = any(plugin.get("id") == "web" and plugin.get("engine") in (None, "native") for plugin in plugins)
     return web or isinstance(chat.get("web_search_options"), dict)
 
 

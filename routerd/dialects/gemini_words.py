@@ -138,7 +138,7 @@ def camel(name: str) -> str:
 
 def standard_base64(data: str) -> str:
     """The data in the alphabet of data URLs: Google takes and sends that of URLs too (`-_`, no padding)."""
-    data = data.replace("-", "+").replace("_", "/")
+    data = data.replace("-", "+").replace("_", "/").rstrip("=")
     return data + "=" * (-len(data) % 4)
 
 
@@ -155,3 +155,8 @@ def items(value: object) -> list[dict[str, Any]]:
 def members(value: object) -> dict[str, Any]:
     """The value if it is an object, else {}."""
     return value if isinstance(value, dict) else {}
+
+
+def texts(value: object) -> list[str]:
+    """The texts of a list, [] where it is none."""
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []

@@ -16,7 +16,6 @@ _KINDS = {
     "image_not_found": "not_found_error",
     "rate_limit_exceeded": "rate_limit_error",
     "provider_overloaded": "overloaded_error",
-    "payload_too_large": "request_too_large",
     "timeout": "timeout_error",
     "server": "api_error",
     "provider_unavailable": "api_error",

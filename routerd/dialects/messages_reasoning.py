@@ -29,7 +29,7 @@ def said(detail: Json) -> str:
 
 def worded(detail: Json) -> bool:
     """It is one of words; others are ciphers, or calls of tools."""
-    return detail.get("type") in _MEMBERS
+    return text(detail.get("type")) in _MEMBERS
 
 
 def packed(detail: Json) -> str:

@@ -7,7 +7,6 @@ The API is Anthropic's (https://platform.claude.com/docs/en/api/messages) with O
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import msgspec
 
@@ -16,6 +15,7 @@ from routerd.dialects.messages_turns import messages
 from routerd.dialects.shape import Json, Request
 from routerd.errors import InvalidRequest
 from routerd.wire.jsonsplice import Document, DuplicateKey
+from routerd.wire.lenient import decoded
 
 ROUTER_ONLY = ("provider", "models", "fallbacks", "route", "session_id", "trace", "user")
 """OpenRouter's bookkeeping, which routerd itself acts on."""
@@ -68,10 +68,7 @@ def read(body: bytes) -> Request:
 
 def to_chat(body: bytes) -> Json:
     """The request in the neutral shape. Raises errors.InvalidRequest."""
-    try:
-        request: Any = msgspec.json.decode(body)
-    except (ValueError, RecursionError) as error:
-        raise InvalidRequest("the body is not JSON") from error
+    request = decoded(body)
     if not isinstance(request, dict):
         raise InvalidRequest("the body must be a JSON object")
     user = text(request.get("user")) or text(record(request.get("metadata")).get("user_id"))
@@ -140,7 +137,8 @@ def _expected(document: Document, key: str, what: str) -> InvalidRequest:
     kind = document.kind(key)
     if kind is None:
         return InvalidRequest(f"`{key}` is missing; it must be {what}")
-    return InvalidRequest(f"`{key}` must be {what}, not {kind if document.value(key) else f'an empty {kind}'}")
+    got = "empty" if document.value(key) == "" else kind
+    return InvalidRequest(f"`{key}` must be {what}, not {got}")
 
 
 def _tool(tool: Json) -> Json:

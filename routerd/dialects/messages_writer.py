@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from routerd.dialects.anthropic_reader import FORMAT
-from routerd.dialects.loose import count, record, records, text
+from routerd.dialects.loose import record, records, text
 from routerd.dialects.messages_reasoning import packed, said, worded
 from routerd.dialects.shape import Json
 from routerd.wire.lenient import decoded
@@ -132,12 +132,15 @@ class Writer:
 
     def _call(self, said: Json) -> list[Json]:
         """A piece of a call. Another one that begins before the first is whole has to wait for it."""
-        place, function = count(said.get("index")), record(said.get("function"))
+        function, name = record(said.get("function")), text(said.get("id"))
+        place = said.get("index")
+        if not isinstance(place, int):  # in a whole message they have none
+            place = len(self._calls) if name else max(0, len(self._calls) - 1)
         call = self._calls.get(place)
-        if call is None:
+        if call is None or (name and call.tool_id not in ("", name)):
             call = self._calls[place] = _Call()
             self._waiting.append(call)
-        call.tool_id = call.tool_id or text(said.get("id"))
+        call.tool_id = call.tool_id or name
         call.name = call.name or text(function.get("name"))
         call.arguments += text(function.get("arguments"))
         events: list[Json] = []

@@ -38,6 +38,8 @@ _MODALITIES = {
 }
 """Content parts that are no text."""
 
+_SYSTEM = ("system", "developer")
+
 _SLICES, _SLICE = 8, 1024
 """Evenly spread slices of a long prompt that stand for all of it, and the characters of each: to count a megabyte
 would cost hundreds of milliseconds before it is even sent."""
@@ -138,8 +140,8 @@ def _max_tokens(chat: Json) -> int | None:
 def _conversation(chat: Json) -> str | None:
     """A digest of the first system message and the first other one: they stay the same as a conversation grows."""
     messages = loose.records(chat.get("messages"))
-    systems = (message for message in messages if message.get("role") in {"system", "developer"})
-    others = (message for message in messages if message.get("role") not in {"system", "developer"})
+    systems = (message for message in messages if message.get("role") in _SYSTEM)
+    others = (message for message in messages if message.get("role") not in _SYSTEM)
     first = next(others, None)
     if first is None:
         return None

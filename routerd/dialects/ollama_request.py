@@ -51,7 +51,7 @@ def encode(chat: Json, target: Target) -> Encoded:
         said["options"] = options
     _tools(chat, said, dropped)
     wanted = chat.get("response_format")
-    if isinstance(wanted, dict) and wanted.get("type") in {"json_object", "json_schema"}:
+    if isinstance(wanted, dict) and wanted.get("type") in ("json_object", "json_schema"):
         said["format"] = loose.record(wanted.get("json_schema")).get("schema") or "json"
     _think(chat, said, target, dropped)
     said.update({name: chat[name] for name in ("format", "think", *_OWN) if chat.get(name) is not None})

@@ -42,7 +42,9 @@ _REPEATED: Json = {
 """Members of the request that its answer repeats, and what they are where it says nothing."""
 
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
-_TOP = frozenset({"id", "object", "created", "model", "choices", "usage", "system_fingerprint"})
+_BESIDE = ("provider", "service_tier", "openrouter_metadata")
+_TIERS = ("auto", "default", "flex", "scale", "priority")
+"""The tiers that OpenAI has; what others call theirs (on_demand, standard) is the default one."""
 _CODES = {
     "rate_limit_exceeded": "rate_limit_exceeded",
     "context_length_exceeded": "invalid_prompt",
@@ -107,8 +109,11 @@ def failed(envelope: Json) -> Json:
 
 
 def beside(said: Json) -> Json:
-    """What stands beside the choices of a completion or a chunk: the provider, the tier that served."""
-    return {key: value for key, value in said.items() if key not in _TOP and value is not None}
+    """What stands beside the choices of a completion or a chunk and has a place here: the provider, the tier."""
+    found = {key: said[key] for key in _BESIDE if said.get(key) is not None}
+    if found.get("service_tier", "default") not in _TIERS:
+        found["service_tier"] = "default"
+    return found
 
 
 def own_id(details: Iterable[Json]) -> str | None:

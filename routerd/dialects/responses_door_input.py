@@ -16,7 +16,7 @@ from routerd.dialects.loose import text as string
 from routerd.dialects.openai_answer import text_of
 from routerd.dialects.responses_answer import PARAGRAPH, thought_in
 from routerd.dialects.responses_door_tools import Tool, flat_name
-from routerd.dialects.responses_reasoning import OPENAI, details_of, unpack
+from routerd.dialects.responses_reasoning import OPENAI, UNKNOWN, details_of, unpack
 from routerd.dialects.shape import Json
 from routerd.errors import InvalidRequest
 
@@ -40,15 +40,25 @@ def messages_of(request: Json, tools: Sequence[Tool]) -> list[Json]:
         if not isinstance(item, dict):
             raise InvalidRequest(f"`input[{index}]` must be an object")
         _take(item, messages, tools, f"input[{index}]")
+    return _settled(messages)
+
+
+def _settled(messages: list[Json]) -> list[Json]:
+    """The messages with what stood in several items brought together.
+
+    Reasoning that nothing follows (Gemini signs a text behind its end) belongs to what was said before it; no API takes
+    it alone.
+    """
+    settled: list[Json] = []
     for message in messages:
         if message["role"] == "assistant":
             message["content"] = _plain(message.get("content") or []) or None
-    return [message for message in messages if message["role"] != "assistant" or _says(message)]
-
-
-def _says(message: Json) -> bool:
-    """Whether an assistant's message holds more than its reasoning: no API takes that alone."""
-    return any(message.get(key) for key in ("content", "refusal", "tool_calls"))
+            if not any(message.get(key) for key in ("content", "refusal", "tool_calls")):
+                if settled and settled[-1]["role"] == "assistant":
+                    _think(settled[-1], records(message.get("reasoning_details")), string(message.get("reasoning")))
+                continue
+        settled.append(message)
+    return settled
 
 
 def _take(item: Json, messages: list[Json], tools: Sequence[Tool], where: str) -> None:
@@ -100,15 +110,19 @@ def _spoken(content: object, message: Json, where: str) -> None:
 
 def _reasoning(item: Json, message: Json) -> None:
     """Reasoning, as the dialect that it came from left it."""
-    known = message.get("reasoning_details") or []
     details = unpack(item.get("encrypted_content"))
     if details is None:
-        details = details_of(item, format=OPENAI, index=len(known))
+        seal = OPENAI if item.get("encrypted_content") else UNKNOWN  # anybody may have thought what is not sealed
+        details = details_of(item, format=seal, index=len(message.get("reasoning_details", ())))
+    _think(message, details, PARAGRAPH.join(filter(None, (thought_in(item, "summary"), thought_in(item, "content")))))
+
+
+def _think(message: Json, details: list[Json], thought: str) -> None:
+    """Reasoning added to a message."""
     if details:
-        message["reasoning_details"] = [*known, *details]
-    texts = (string(message.get("reasoning")), thought_in(item, "summary"), thought_in(item, "content"))
-    if thought := PARAGRAPH.join(filter(None, texts)):
-        message["reasoning"] = thought
+        message["reasoning_details"] = [*message.get("reasoning_details", ()), *details]
+    if thoughts := PARAGRAPH.join(filter(None, (string(message.get("reasoning")), thought))):
+        message["reasoning"] = thoughts
 
 
 def _name(kind: str, item: Json, tools: Sequence[Tool]) -> str:

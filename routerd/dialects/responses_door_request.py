@@ -18,11 +18,12 @@ from routerd.wire.lenient import decoded
 _SAME = (
     *("model", "models", "provider", "route", "plugins", "preset", "session_id", "trace", "transforms", "user"),
     *("stream", "temperature", "top_p", "top_k", "top_logprobs", "frequency_penalty", "presence_penalty"),
-    *("parallel_tool_calls", "metadata", "safety_identifier", "service_tier", "cache_control", "modalities"),
+    *("parallel_tool_calls", "safety_identifier", "service_tier", "cache_control", "modalities"),
     *("prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "image_config"),
     *("max_tool_calls", "stop_server_tools_when"),
 )
-"""Members of the same name and meaning in OpenRouter's chat."""
+"""Members of the same name and meaning in OpenRouter's chat. Not `metadata`: it is for the client alone, which finds it
+again in the answer, and OpenAI's chat refuses it where nothing is stored."""
 
 _STATEFUL = {
     "previous_response_id": "send the whole conversation in `input`",
@@ -61,6 +62,8 @@ def to_chat(body: bytes) -> Json:
     choice = request.get("tool_choice")
     chat: Json = {"messages": messages_of(request, tools)}
     chat |= {key: request[key] for key in _SAME if request.get(key) is not None}
+    if chat.get("service_tier") in ("auto", "default"):
+        del chat["service_tier"]  # says nothing, and is refused by providers that have no tiers
     if offered := chat_tools(request, allowed(choice, tools)):
         chat["tools"] = offered
         if choice is not None and (chosen := tool_choice(choice, tools)) is not None:
@@ -68,7 +71,7 @@ def to_chat(body: bytes) -> Json:
     else:
         chat.pop("parallel_tool_calls", None)  # refused by OpenAI where there are no tools
     if request.get("max_output_tokens") is not None:
-        chat["max_completion_tokens"] = request["max_output_tokens"]
+        chat["max_tokens"] = request["max_output_tokens"]
     include = request.get("include")
     if request.get("top_logprobs") or (isinstance(include, list) and _LOGPROBS in include):
         chat["logprobs"] = True

@@ -18,6 +18,7 @@ from routerd.dialects.openai_answer import text_of
 from routerd.dialects.shape import Json, Target
 
 OPENAI = "openai-responses-v1"
+UNKNOWN = "unknown"
 
 FORMATS = frozenset(
     {
@@ -124,9 +125,9 @@ def _add(item: Json, detail: Json) -> None:
 
 
 def pack(details: Iterable[Json]) -> str | None:
-    """The details as `encrypted_content`; None where there is nothing that the next turn needs sealed."""
+    """The details as `encrypted_content`; None where they are texts alone, which need no seal."""
     whole = merged(details)
-    if not any(detail.get("data") or detail.get("signature") for detail in whole):
+    if all(string(detail.get("type")) in _TEXTS and not detail.get("signature") for detail in whole):
         return None
     return MARK + base64.b64encode(msgspec.json.encode(whole)).decode()
 

@@ -45,6 +45,9 @@ _SAID_ELSEWHERE = frozenset(
 _OPENROUTER = ("provider", "plugins", "preset", "session_id", "trace", "transforms", "top_k", "modalities")
 """What OpenRouter's own Responses API takes as well."""
 
+_REFUSABLE = ("temperature", "top_p", "logprobs", "top_logprobs", "verbosity")
+"""Parameters that some of OpenAI's models answer 400 to; nothing here changes what is asked for."""
+
 _LEAST_TOKENS = 16
 """OpenAI refuses a smaller `max_output_tokens`."""
 
@@ -61,6 +64,7 @@ _SEARCH = ("openrouter:web_search", "web_search", "web_search_preview")
 def encode(chat: Json, target: Target) -> Encoded:
     """The request for one endpoint. Never raises: what makes no sense goes to the provider, which says so better."""
     dropped: list[str] = []
+    chat = _taken(chat, target, dropped)
     formats = FORMATS if target.openrouter else frozenset({format_of(target)})
     said = conversation(records(chat.get("messages")), formats=formats, texts=not target.vendor)
     dropped += said.dropped
@@ -87,6 +91,18 @@ def encode(chat: Json, target: Target) -> Encoded:
         body |= {key: chat[key] for key in _OPENROUTER if chat.get(key) is not None}
     dropped += _without_word(chat, body)
     return Encoded(path=path_of(target), body=msgspec.json.encode(body), dropped=tuple(dict.fromkeys(dropped)))
+
+
+def _taken(chat: Json, target: Target, dropped: list[str]) -> Json:
+    """The request without the parameters that the model is known to refuse."""
+    known = target.supported_parameters
+    if known is None or target.openrouter:
+        return chat
+    refused = {key for key in _REFUSABLE if key not in known}
+    if "reasoning" not in known:
+        refused |= {"reasoning", "reasoning_effort", "include_reasoning"}
+    dropped += (key for key in chat if key in refused and chat[key] is not None)
+    return {key: value for key, value in chat.items() if key not in refused}
 
 
 def path_of(target: Target) -> str:

@@ -70,7 +70,7 @@ SAME = [
     ("cerebras", "zai-glm-4.7", "z-ai/glm-4.7"),
     ("azure", "FW-GLM-5.3", "z-ai/glm-5.3"),
     ("xai", "grok-4-0709", "x-ai/grok-4"),
-    ("mistral", "mistral-large-latest", "mistralai/mistral-large-4-0"),
+    ("mistral", "mistral-large-latest", "mistralai/mistral-large-2512"),
     ("ovhcloud", "mistral-small-3.2-24b-instruct-2506", "mistralai/mistral-small-3.2-24b-instruct"),
     ("clarifai", "openai/chat-completion/models/gpt-oss-20b", "openai/gpt-oss-20b"),
     ("openrouter", "deepseek/deepseek-r1:free", "deepseek/deepseek-r1:free"),

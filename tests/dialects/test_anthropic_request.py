@@ -230,6 +230,17 @@ def test_in_a_cloud_the_model_is_in_the_path_and_the_version_in_the_body(*, stre
     assert "model" not in {*on_vertex, *on_bedrock}
 
 
+def test_a_cloud_takes_cache_marks_on_blocks_only_and_no_tier() -> None:
+    mark = {"type": "ephemeral", "ttl": "1h"}
+    chat = {"messages": ASK, "cache_control": mark, "service_tier": "priority"}
+    made = encode(chat, Target(model="m", frame="vertex"))
+    body = json.loads(made.body)
+    assert body["messages"][0]["content"] == [{"type": "text", "text": "hi", "cache_control": mark}]
+    assert {"cache_control", "service_tier"}.isdisjoint(body)
+    assert made.dropped == ("service_tier",)
+    assert chat["messages"] == [{"role": "user", "content": "hi"}]
+
+
 def test_files_that_were_uploaded_need_a_beta() -> None:
     message = {"role": "user", "content": [{"type": "file", "file": {"file_id": "file_1"}}]}
     made = encode({"messages": [message]}, TARGET)

@@ -49,6 +49,8 @@ def test_openrouter_itself_gets_its_own_members() -> None:
 def test_in_a_cloud_the_model_is_in_the_path() -> None:
     body = b'{"model":"claude","messages":[],"stream":true}'
     vertex = rewrite(read(body), Target(model="claude@1", frame="vertex"))
+    tiered = rewrite(read(body.replace(b"{", b'{"service_tier":"auto",', 1)), Target(model="m", frame="vertex"))
+    assert (tiered.body, tiered.dropped) == (vertex.body, ("service_tier",))
     assert vertex.path == "/publishers/anthropic/models/claude@1:streamRawPredict"
     assert vertex.body == b'{"messages":[],"stream":true,"anthropic_version":"vertex-2023-10-16"}'
     bedrock = rewrite(read(body), Target(model="claude:1", frame="bedrock"))

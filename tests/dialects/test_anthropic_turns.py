@@ -98,6 +98,14 @@ def test_files_are_known_wherever_they_are() -> None:
     assert not conversation([user("x")]).files
 
 
+def test_a_mark_of_the_whole_is_a_mark_on_its_end() -> None:
+    mark = {"type": "ephemeral"}
+    said = conversation([user("x"), user("y")])
+    said.mark(mark)
+    assert said.turns[0]["content"] == [text("x"), {**text("y"), "cache_control": mark}]
+    conversation([]).mark(mark)
+
+
 def test_what_an_assistant_cannot_have_said_is_reported() -> None:
     message: dict[str, Any] = {
         "role": "assistant",

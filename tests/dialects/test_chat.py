@@ -68,6 +68,10 @@ def test_an_answer_whose_choice_lacks_everything_still_has_what_clients_read() -
     assert said["choices"] == [{"index": 0, "message": message, "finish_reason": None}]
 
 
+def test_counts_of_a_wrong_type_are_none_in_the_total() -> None:
+    assert answer(PLAIN, {}, usage={"prompt_tokens": [], "completion_tokens": 2})["usage"]["total_tokens"] == 2
+
+
 def test_what_the_accounting_added_as_raw_json_is_written() -> None:
     said = answer(PLAIN, {}, usage={**USAGE, "cost": msgspec.Raw(b"0.10")}, provider=msgspec.Raw(b'"lab"'))
     assert (said["usage"]["cost"], said["provider"]) == (0.1, "lab")

@@ -13,11 +13,13 @@ from openai.types.chat import ChatCompletionMessageParam
 from pydantic import TypeAdapter
 
 from routerd.catalogue.schema import Quirks
-from routerd.dialects import chat, compatible
+from routerd.dialects import chat, cohere, compatible, ollama
+from routerd.dialects.needs import needs
 from routerd.dialects.openai_answer import Amendment
 from routerd.dialects.openai_error import ProviderError
 from routerd.dialects.shape import Origin, Target
 from routerd.dialects.translation import Translation
+from routerd.errors import InvalidRequest
 from tests.dialects.conversations import conversations, images, texts
 from tests.dialects.corpus import Case, chat_cases
 from tests.dialects.reading import read
@@ -138,3 +140,31 @@ def test_any_conversation_is_accepted_by_openais_types_and_means_the_same(
 def test_any_conversation_that_the_door_reads_comes_out_as_it_went_in(messages: list[dict[str, Any]]) -> None:
     asked = {"model": "m", "messages": messages, "temperature": 0.5}
     assert chat.to_chat(json.dumps(asked).encode()) == asked
+
+
+ODD = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(["type", "function", "name", "json_schema", "effort", "tools"]), inner, max_size=2
+        )
+    ),
+    max_leaves=6,
+)
+MEMBERS = (
+    *("tools", "tool_choice", "response_format", "reasoning", "stop", "max_tokens", "stream_options", "options"),
+    *("documents", "modalities", "service_tier", "cache_control", "temperature", "parallel_tool_calls", "provider"),
+)
+
+
+@given(st.dictionaries(st.sampled_from(MEMBERS), ODD, max_size=5), st.sampled_from(QUIRKS))
+def test_whatever_the_door_accepts_every_encoder_writes(members: dict[str, Any], quirks: Quirks) -> None:
+    try:
+        asked = chat.to_chat(json.dumps({"messages": [{"role": "user", "content": "a"}], **members}).encode())
+    except InvalidRequest:
+        return
+    for dialect in (compatible, cohere, ollama):
+        encoded = dialect.encode(asked, Target(model="m", quirks=quirks, max_completion_tokens=9))
+        assert json.loads(encoded.body)["model"] == "m"
+    assert needs(asked, estimate=len).kind == "chat"

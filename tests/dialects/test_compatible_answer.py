@@ -174,3 +174,13 @@ def test_wrong_types_are_survived(part: Any) -> None:
         "function_call": part,
     }
     assert whole({"message": said})["choices"][0]["message"]["role"] == "assistant"
+
+
+def test_geminis_thought_signatures_are_details_of_reasoning() -> None:
+    signed = {"extra_content": {"google": {"thought_signature": "s"}}}
+    call = {"id": "x", "type": "function", "function": {"name": "f", "arguments": "{}"}, **signed}
+    said = whole({"message": {"tool_calls": [call], **signed}})["choices"][0]["message"]
+    detail = {"type": "reasoning.encrypted", "data": "s", "format": "google-gemini-v1", "index": 0}
+    assert said["reasoning_details"] == [detail, {**detail, "id": "x"}]
+    for odd in (None, 3, {"google": 3}, {"google": {"thought_signature": 3}}):
+        assert "reasoning_details" not in whole({"message": {"extra_content": odd}})["choices"][0]["message"]

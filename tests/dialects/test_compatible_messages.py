@@ -125,3 +125,16 @@ def test_ids_of_calls_are_shortened_alike_in_call_and_result_where_they_must_be(
     assert shortened[2] == "D681PevKs"
     assert {len(own) for own in shortened} == {9}
     assert len(set(shortened)) == 3
+
+
+def test_geminis_thought_signatures_go_back_where_they_stood() -> None:
+    details = [
+        {"type": "reasoning.encrypted", "data": "on-call", "format": "google-gemini-v1", "id": "x"},
+        {"type": "reasoning.encrypted", "data": "on-message", "format": "google-gemini-v1"},
+        {"type": "reasoning.encrypted", "data": "another's", "format": "openai-responses-v1"},
+    ]
+    answer = {"role": "assistant", "content": None, "tool_calls": [CALL], "reasoning_details": details}
+    [said] = sent(answer, quirks=Quirks(replay_reasoning="extra_content"))
+    assert said["tool_calls"][0]["extra_content"] == {"google": {"thought_signature": "on-call"}}
+    assert said["extra_content"] == {"google": {"thought_signature": "on-message"}}
+    assert "reasoning_details" not in said

@@ -120,6 +120,22 @@ def test_sources_are_told_once() -> None:
     assert [each["url_citation"]["url"] for each in more["choices"][0]["delta"]["annotations"]] == ["https://b"]
 
 
+def test_thought_signatures_are_details_of_reasoning() -> None:
+    signed = {"google": {"thought_signature": "s"}}
+    call = {"index": 0, "id": "x", "function": {"name": "f", "arguments": "{}"}, "extra_content": signed}
+    for delta, own in (({"tool_calls": [call]}, "x"), ({"content": "a", "extra_content": signed}, None)):
+        [detail] = deltas(chunk(delta))[0]["reasoning_details"]
+        assert (detail["type"], detail["data"], detail.get("id")) == ("reasoning.encrypted", "s", own)
+
+
+def test_the_sources_of_a_whole_body_are_annotations_of_it() -> None:
+    message = {"role": "assistant", "content": "a"}
+    choice = {"index": 0, "message": message, "delta": {"role": "assistant", "content": ""}, "finish_reason": "stop"}
+    [delta] = deltas(json.dumps({"choices": [choice], "citations": ["https://a"]}).encode())
+    assert delta["content"] == "a"
+    assert delta["annotations"][0]["url_citation"]["url"] == "https://a"
+
+
 @pytest.mark.parametrize("before", [b"", b"\n \n  \n"])
 def test_a_whole_body_instead_of_a_stream_is_one_chunk(before: bytes) -> None:
     choice = {"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}

@@ -14,7 +14,8 @@ from routerd.catalogue.schema import Reasoning
 from routerd.dialects import gemini, gemini_door
 from routerd.dialects.gemini_answer import gathered
 from routerd.dialects.openai_error import ProviderError
-from routerd.dialects.shape import Target
+from routerd.dialects.shape import Origin, Target
+from routerd.errors import InvalidRequest
 from tests.dialects.gemini_corpus import Case, Said, cuts_of, events_of, gemini_cases, said
 from tests.dialects.gemini_meaning import meaning
 
@@ -231,3 +232,49 @@ def test_the_face_has_what_every_dialect_has() -> None:
     assert encoded.path == "/models/gemini-2.5-flash:streamGenerateContent?alt=sse"
     assert gemini.decode_error(429, b"{}").status == 429
     assert gemini.retry_delay(b"") is None
+
+
+NAMES = st.sampled_from(
+    [
+        *("messages", "role", "content", "type", "text", "tool_calls", "function", "name", "arguments", "id", "tools"),
+        *("parameters", "tool_choice", "reasoning", "effort", "max_tokens", "reasoning_details", "format", "data"),
+        *("image_url", "url", "file", "file_data", "response_format", "json_schema", "schema", "plugins", "audio"),
+        *("provider", "options", "google", "stop", "modalities", "service_tier", "seed", "images", "allowed_tools"),
+        *("contents", "parts", "functionCall", "functionResponse", "response", "inlineData", "mimeType", "fileData"),
+        *("systemInstruction", "toolConfig", "functionCallingConfig", "generationConfig", "thinkingConfig", "mode"),
+        *("responseSchema", "properties", "anyOf", "thoughtSignature", "thought", "functionDeclarations"),
+    ]
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.sampled_from(["user", "assistant", "tool", "system", "x", ""]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=15,
+)
+OBJECTS = st.dictionaries(NAMES, VALUES, max_size=6)
+
+
+@given(OBJECTS, st.lists(OBJECTS, max_size=3), st.sampled_from(["gemini-2.5-flash", "gemini-3-pro", "other"]))
+def test_no_shape_of_a_request_makes_the_dialect_raise(chat: Json, messages: list[Json], model: str) -> None:
+    for shape in (chat, {**chat, "messages": messages}):
+        assert json.loads(gemini.encode(shape, Target(model=model)).body)["contents"] is not None
+
+
+@given(OBJECTS, st.lists(OBJECTS, max_size=3))
+def test_no_shape_of_a_request_makes_the_door_raise_but_for_a_refusal(body: Json, parts: list[Json]) -> None:
+    for shape in (body, {**body, "contents": [{"role": "model", "parts": parts}, {"parts": parts}]}):
+        raw = json.dumps(shape).encode()
+        try:
+            gemini_door.read(raw, model="m", stream=False)
+            chat = gemini_door.to_chat(raw, model="m", stream=False)
+        except InvalidRequest:
+            continue
+        gemini.encode(chat, Target(model="gemini-3-pro"))
+
+
+@given(st.lists(OBJECTS, max_size=3), OBJECTS)
+def test_no_shape_of_a_chunk_makes_the_door_raise(deltas: list[Json], usage: Json) -> None:
+    encoder = gemini_door.encoder(Origin(id="i", model="m", created=1))
+    choices = [{"index": 0, "delta": delta, "message": delta, "finish_reason": "stop"} for delta in deltas]
+    written = encoder.chunk({"choices": choices, "usage": usage}) + encoder.end()
+    assert all(events_of(written))
+    assert json.loads(gemini_door.answer({"choices": choices, "usage": usage}, Origin(id="i", model="m", created=1)))

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from google.genai import types
+from google.genai import chats, types
 
 from routerd.dialects import gemini, gemini_door
 from routerd.dialects.openai_error import ProviderError
@@ -47,7 +47,8 @@ def test_the_path_says_model_and_method(path: str, query: str, found: tuple[str,
 def strict(event: Json) -> Json:
     """The event, all of whose members Google's SDK knows but for what OpenRouter adds to usage."""
     metadata = {k: v for k, v in event.get("usageMetadata", {}).items() if k not in ("cost", "cost_details", "is_byok")}
-    types.GenerateContentResponse.model_validate({**event, "usageMetadata": metadata})
+    read = types.GenerateContentResponse.model_validate({**event, "usageMetadata": metadata})
+    assert chats._validate_response(read)  # else a chat of the SDK's leaves the turn out of its history
     return event
 
 

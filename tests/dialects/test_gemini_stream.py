@@ -34,8 +34,8 @@ def read(data: bytes) -> tuple[list[Json], GeminiDecoder]:
     return decoder.feed(data) + decoder.close(), decoder
 
 
-USED = {"usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 1, "totalTokenCount": 4}}
-MORE = {"usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 5, "totalTokenCount": 8}}
+USED: Json = {"usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 1, "totalTokenCount": 4}}
+MORE: Json = {"usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 5, "totalTokenCount": 8}}
 
 
 @pytest.mark.parametrize("form", [sse, array])

@@ -240,3 +240,13 @@ def test_random_cuts_of_the_array_form() -> None:
         probe = tap()
         assert passed(probe, [body[a:b] for a, b in zip([0, *places], [*places, None], strict=True)]) == body
         assert probe.events == 3
+
+
+def test_an_end_without_usage_leaves_what_was_counted_before() -> None:
+    probe = tap()
+    probe.feed(
+        event({"text": "a"}) + event({"text": "b"}).replace(b'"candidatesTokenCount": 3', b'"candidatesTokenCount": 4')
+    )
+    probe.feed(b'data: {"candidates": [{"finishReason": "STOP"}]}\r\n\r\n')
+    assert probe.usage == Usage(prompt=2, completion=4)
+    assert probe.whole

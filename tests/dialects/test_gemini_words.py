@@ -35,7 +35,18 @@ def test_a_model_is_of_a_generation(model: str, number: float) -> None:
 
 @pytest.mark.parametrize(
     ("reason", "word"),
-    [("STOP", "STOP"), (1, "STOP"), (99, "FINISH_REASON_99"), (0, None), ("", None), (None, None), (True, None), ("FINISH_REASON_UNSPECIFIED", None), ([], None), (-1, "FINISH_REASON_-1")],
+    [
+        ("STOP", "STOP"),
+        (1, "STOP"),
+        (99, "FINISH_REASON_99"),
+        (0, None),
+        ("", None),
+        (None, None),
+        (True, None),
+        ("FINISH_REASON_UNSPECIFIED", None),
+        ([], None),
+        (-1, "FINISH_REASON_-1"),
+    ],
 )
 def test_finish_reasons_may_be_numbers(reason: object, word: str | None) -> None:
     assert finish_word(reason) == word
@@ -59,7 +70,15 @@ def test_files_are_known_by_their_endings(name: str, mime: str) -> None:
 
 @pytest.mark.parametrize(
     ("mime", "ending"),
-    [("audio/x-wav", "wav"), ("image/jpeg", "jpg"), ("audio/L16;codec=pcm;rate=24000", "pcm16"), ("x/y", "bin"), ("audio/mpeg", "mp3"), ("AUDIO/MP3", "mp3"), ("", "bin")],
+    [
+        ("audio/x-wav", "wav"),
+        ("image/jpeg", "jpg"),
+        ("audio/L16;codec=pcm;rate=24000", "pcm16"),
+        ("x/y", "bin"),
+        ("audio/mpeg", "mp3"),
+        ("AUDIO/MP3", "mp3"),
+        ("", "bin"),
+    ],
 )
 def test_types_have_endings(mime: str, ending: str) -> None:
     assert ending_of(mime) == ending

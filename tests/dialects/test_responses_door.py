@@ -6,12 +6,16 @@ from typing import Any
 import httpx2
 import openai
 import pytest
-from openai.types.responses import ResponseFunctionToolCall
+from openai.types.responses import ResponseFunctionToolCall, ResponseStreamEvent
+from pydantic import TypeAdapter
 
 from routerd.dialects import responses_door
 from routerd.dialects.responses_reasoning import MARK
 from routerd.dialects.shape import Json, Origin
 from routerd.errors import InvalidRequest, ProviderFailed, Unauthenticated
+from tests.dialects.responses_corpus import events
+
+EVENT = TypeAdapter[Any](ResponseStreamEvent)
 
 TOOLS: list[Json] = [
     {
@@ -113,7 +117,10 @@ def turn(request: Json) -> tuple[Any, list[Json]]:
         ]
     raw = b"".join(encoder.chunk({"choices": [{"index": 0, "delta": delta}]}) for delta in deltas)
     raw += encoder.chunk({"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]})
-    with client(raw + encoder.end()).responses.stream(model="m", input="x") as stream:
+    raw += encoder.end()
+    for event in events(raw):
+        EVENT.validate_python(event)
+    with client(raw).responses.stream(model="m", input="x") as stream:
         for _ in stream:
             pass
         response = stream.get_final_response()

@@ -171,3 +171,10 @@ def test_errors_in_the_few_words_of_a_response(kind: str, code: str) -> None:
 
 def test_an_answer_without_choices_is_an_empty_response() -> None:
     assert json.loads(door.answer({}, origin()))["output"] == []
+
+
+@pytest.mark.parametrize(("tier", "told"), [("flex", "flex"), ("on_demand", "default"), (None, "default")])
+def test_a_tier_that_openai_does_not_have_is_its_default(tier: str | None, told: str) -> None:
+    said = answered(PLAIN, top={"service_tier": tier, "prompt": ["a member of the provider's own"]})
+    assert said["service_tier"] == told
+    assert "prompt" not in said

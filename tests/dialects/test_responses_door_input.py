@@ -230,3 +230,17 @@ def test_whatever_a_client_sends_is_messages_or_refused(items: list[Any]) -> Non
         return
     for message in found:
         assert isinstance(message["content"], str | list | None)
+
+
+def test_reasoning_that_nothing_follows_belongs_to_what_was_said_before() -> None:
+    # Gemini signs a text behind its end.
+    details = [{"type": "reasoning.encrypted", "data": "s", "format": "google-gemini-v1", "index": 1}]
+    seal: dict[str, Any] = {"type": "reasoning", "id": "x", "summary": [], "encrypted_content": pack(details)}
+    found = messages(USER, {"role": "assistant", "content": "1"}, seal, USER)
+    assert [message["role"] for message in found] == ["user", "assistant", "user"]
+    assert found[1]["reasoning_details"] == details
+
+
+def test_who_thought_what_is_not_sealed_is_unknown() -> None:
+    thought = {"type": "reasoning", "id": "x", "summary": [], "content": [{"type": "reasoning_text", "text": "hm"}]}
+    assert messages(thought, call(1))[0]["reasoning_details"][0]["format"] == "unknown"

@@ -43,11 +43,10 @@ def test_parameters_in_chats_words() -> None:
     assert found == {
         "model": "a/b",
         "messages": [{"role": "user", "content": "Hi"}],
-        "max_completion_tokens": 50,
+        "max_tokens": 50,
         "temperature": 0.1,
         "verbosity": "low",
         "reasoning": {"effort": "high", "summary": "auto"},
-        "metadata": {"a": "b"},
         "service_tier": "flex",
         "prompt_cache_key": "k",
         "logprobs": True,
@@ -56,6 +55,10 @@ def test_parameters_in_chats_words() -> None:
         "provider": {"only": ["x"]},
         "plugins": [{"id": "context-compression"}],
     }
+
+
+def test_a_tier_that_says_nothing_is_not_passed_on() -> None:
+    assert "service_tier" not in chat(service_tier="auto")
 
 
 def test_logprobs_are_asked_for_by_include() -> None:

@@ -102,7 +102,8 @@ def test_details_are_packed_and_unpacked() -> None:
 
 
 def test_what_needs_no_seal_is_not_packed() -> None:
-    assert packed([{"type": "reasoning.text", "text": "hm"}]) is None
+    assert packed([{"type": "reasoning.text", "text": "hm"}, {"type": "reasoning.summary", "summary": "hm"}]) is None
+    assert packed([{"type": "reasoning.server_tool_call", "tool_name": "web_search"}]) is not None
 
 
 @pytest.mark.parametrize("sealed", [None, 3, "gAAAA", ""])

@@ -4,6 +4,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from openai.types.responses import response_create_params as params
 from pydantic import TypeAdapter
 
@@ -93,6 +95,16 @@ def test_too_few_tokens_are_raised_to_what_is_taken() -> None:
 def test_a_model_that_cannot_reason_is_not_asked_for_reasoning() -> None:
     assert "include" not in body(Target(model="gpt-4.1", supported_parameters=frozenset({"temperature"})))
     assert "include" in body(Target(model="gpt-5", supported_parameters=frozenset({"reasoning"})))
+
+
+def test_what_a_model_is_known_to_refuse_is_left_out_and_reported() -> None:
+    asked = {"temperature": 0.5, "top_p": 0.5, "reasoning_effort": "low", "verbosity": "low"}
+    plain = written(Target(model="gpt-4.1", supported_parameters=frozenset({"temperature", "top_p"})), **asked)
+    assert set(plain.dropped) == {"reasoning_effort", "verbosity"}
+    assert not {"reasoning", "text"} & json.loads(plain.body).keys()
+    thinks = written(Target(model="gpt-5", supported_parameters=frozenset({"reasoning", "verbosity"})), **asked)
+    assert set(thinks.dropped) == {"temperature", "top_p"}
+    assert json.loads(thinks.body)["reasoning"] == {"effort": "low"}
 
 
 EFFORTS = Reasoning(efforts=("low", "medium", "high"), mandatory=True)
@@ -278,3 +290,52 @@ def test_every_recorded_request_through_chat_and_back_means_the_same() -> None:
         ] == functions
         counted += 1
     assert counted > 150
+
+
+WORDS = st.text(alphabet="ab é\n", min_size=1, max_size=6)
+PARTS = st.lists(
+    st.one_of(
+        WORDS.map(lambda text: {"type": "text", "text": text}),
+        st.just({"type": "image_url", "image_url": {"url": "data:image/png;base64,AA", "detail": "low"}}),
+        st.just({"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,AA"}}),
+    ),
+    min_size=2,
+    max_size=3,
+)
+SEALED = {"type": "reasoning.encrypted", "data": "gAA", "id": "rs_1", "format": "openai-responses-v1", "index": 0}
+
+
+@st.composite
+def conversations(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """A system message, then turns: a user's; an assistant's, perhaps with reasoning and calls; the calls' results."""
+    messages: list[dict[str, Any]] = [{"role": "system", "content": draw(WORDS)}]
+    for turn in range(draw(st.integers(1, 3))):
+        messages.append({"role": "user", "content": draw(st.one_of(WORDS, PARTS))})
+        assistant: dict[str, Any] = {"role": "assistant", "content": draw(WORDS)}
+        if draw(st.booleans()):
+            assistant["reasoning_details"] = [SEALED]
+        calls = [f"call_{turn}_{number}" for number in range(draw(st.integers(0, 2)))]
+        if calls:
+            assistant["content"] = draw(st.none() | WORDS)
+            assistant["tool_calls"] = [
+                {"id": call, "type": "function", "function": {"name": "f", "arguments": '{"a":1}'}} for call in calls
+            ]
+        messages.append(assistant)
+        results = st.one_of(WORDS, PARTS)
+        messages += ({"role": "tool", "tool_call_id": call, "content": draw(results)} for call in calls)
+    return messages
+
+
+def joined(content: Any) -> Any:
+    """A tool's texts are sent as one."""
+    if isinstance(content, list) and all(part["type"] == "text" for part in content):
+        return "\n".join(part["text"] for part in content)
+    return content
+
+
+@given(conversations())
+def test_any_conversation_is_accepted_and_comes_back_as_it_was(messages: list[dict[str, Any]]) -> None:
+    request = body(messages=messages)
+    again = responses_door_request.to_chat(json.dumps(request).encode())["messages"]
+    expected = [{**m, "content": joined(m["content"])} if m["role"] == "tool" else m for m in messages]
+    assert again == expected
