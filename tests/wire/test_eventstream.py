@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.eventstream import EventStreamBuffer, ParserError
+from botocore.eventstream import EventStreamBuffer, ParserError  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import strategies as st
 
