@@ -26,9 +26,10 @@ from routerd.config.load import load
 from routerd.config.schema import SpendLog
 from routerd.errors import ConfigError, Draining, RouterdError
 from routerd.secrets import read_all
-from routerd.server import bookkeeping, clock, destinations
+from routerd.server import bookkeeping, clock, cloud, destinations
 from routerd.server.admin import Admin
 from routerd.server.app import App
+from routerd.server.cloud_auth import Signer
 from routerd.server.destinations import Generation
 from routerd.server.dial import prepare
 from routerd.server.front import Front
@@ -86,6 +87,7 @@ class Daemon:
         self._inherited = inherited
         self._held = [held(sock).listen for sock in inherited]
         self._simulator: str = ""
+        self._signers: Sequence[Signer] = ()
         self._stopping = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._cleanup = contextlib.AsyncExitStack()
@@ -197,7 +199,9 @@ class Daemon:
             simulator = Simulator()
             self._simulator = f"http://127.0.0.1:{await simulator.start()}"
             self._cleanup.push_async_callback(simulator.close)
-        generation = destinations.build(built, simulator=self._simulator, environ=os.environ)
+        signers = cloud.signers(built, os.environ)
+        await cloud.prepare(signers)
+        generation = destinations.build(built, simulator=self._simulator, environ=os.environ, signers=signers)
         for place in {place.origin for found in generation.destinations.values() for place in found.places.values()}:
             try:
                 await asyncio.to_thread(
@@ -212,6 +216,8 @@ class Daemon:
         self._masking.mask = generation.mask
         self.front.max_body = server.max_body
         self.front.header_timeout, self.front.body_timeout = server.header_timeout, server.body_timeout
+        cloud.stop(self._signers)
+        self._signers = generation.signers
         self.app.take(generation)
         if not generation.runtime.environments and generation.runtime.config.auth.mode == "key":
             log.warning("keys.none", hint="nobody can call this daemon yet: `routerd key create NAME`")

@@ -21,8 +21,9 @@ def resolved(config: Config, *, directory: Path) -> Config:
 
 def _provider(provider: Provider, *, directory: Path) -> Provider:
     ca_file = provider.ca_file and _absolute(provider.ca_file, directory=directory)
+    credentials = provider.credentials and _absolute(provider.credentials, directory=directory)
     key = provider.key and tuple(_source(source, directory=directory) for source in provider.key)
-    return msgspec.structs.replace(provider, ca_file=ca_file, key=key)
+    return msgspec.structs.replace(provider, ca_file=ca_file, credentials=credentials, key=key)
 
 
 def _source(source: Source, *, directory: Path) -> Source:

@@ -60,7 +60,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     quirks: Quirks
     api_version: str | None
     region: str | None
-    project: str | None
+    profile: str | None
+    credentials: str | None
 
     @property
     def simulated(self) -> bool:
@@ -190,5 +191,6 @@ def _source(name: str, provider: Provider, keys: tuple[Secret, ...]) -> Source:
         quirks=facts.quirks if facts is not None else Quirks(),
         api_version=provider.api_version,
         region=provider.region,
-        project=provider.project,
+        profile=provider.profile,
+        credentials=provider.credentials,
     )

@@ -150,6 +150,10 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     project: Text | None = None
     resource: Text | None = None
     account: Text | None = None
+    profile: Text | None = None
+    """AWS's, of its configuration files."""
+    credentials: Text | None = None
+    """Google's file of a service account; absolute once loaded."""
     api_version: Text | None = None
     """Azure's, for its deployments."""
     key: Annotated[tuple[Source, ...], Reader(parse_sources)] | None = None

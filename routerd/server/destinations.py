@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 import msgspec
@@ -16,6 +15,8 @@ from routerd.errors import ConfigError
 from routerd.mask import Mask
 from routerd.routing.candidates import Endpoint
 from routerd.secret_values import Secret
+from routerd.server import clock
+from routerd.server.cloud_auth import Signer
 from routerd.server.dial import Origin, origin
 from routerd.server.upstream import Timeouts
 
@@ -28,13 +29,6 @@ ACCEPT = b"Accept-Encoding: identity\r\nUser-Agent: routerd/%b\r\n" % __version_
 
 ANTHROPIC_VERSION = "2023-06-01"
 """https://platform.claude.com/docs/en/api/versioning: newer SDKs name others, this one holds."""
-
-
-class Signer(Protocol):
-    """Who brings the headers that prove who we are, where that is not a key (server/cloud.py)."""
-
-    def headers(self, *, method: str, url: str, body: bytes) -> list[tuple[bytes, bytes]]:
-        """The headers of one request. Never blocks; RouterdError while there are no credentials."""
 
 
 NO_SIGNERS: Mapping[str, Signer] = {}
@@ -58,10 +52,11 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         return f"Place({self.origin.host}:{self.origin.port})"
 
     def head(self, key: int, encoded: Encoded) -> bytes:
-        """The head of one POST, without Content-Length and the empty line."""
+        """The head of one POST, without Content-Length and the empty line. CloudError while nobody can sign it."""
         headers = b"".join([b"%b: %b\r\n" % (name.encode(), value.encode()) for name, value in encoded.headers])
         if self.signer is not None:
-            signed = self.signer.headers(method="POST", url=self.url + encoded.path, body=encoded.body)
+            url = self.url + encoded.path
+            signed = self.signer.headers(method="POST", url=url, body=encoded.body, now=clock.wall())
             headers += b"".join([b"%b: %b\r\n" % pair for pair in signed])
         path = encoded.path.encode()
         return b"POST %b%b HTTP/1.1\r\n%b%b" % (self.prefix, path, self.heads[key], headers)
@@ -111,6 +106,8 @@ class Generation(msgspec.Struct, frozen=True, kw_only=True):
     runtime: Runtime
     destinations: Mapping[str, Destination]
     mask: Mask
+    signers: Sequence[Signer] = ()
+    """Those that renew what they sign with, until another configuration takes over."""
 
 
 def build(
@@ -130,7 +127,8 @@ def build(
         for name, value in source.headers.items()
         if SECRET_HEADER.search(name)
     ]
-    return Generation(runtime=runtime, destinations=destinations, mask=Mask([*keys, *passwords, *written]))
+    mask = Mask([*keys, *passwords, *written])
+    return Generation(runtime=runtime, destinations=destinations, mask=mask, signers=tuple(signers.values()))
 
 
 def _destination(

@@ -249,7 +249,7 @@ def _usage(exchange: Exchange) -> tuple[Usage, UsageSource]:
     meter = leg.tap or leg.answer
     if meter.usage is not None:
         return meter.usage, "provider"
-    if not leg.call.sent_at or not exchange.legs:  # it was not asked, or it had failed before
+    if not exchange.legs or not leg.call.sent_at:  # it had failed before, or was not asked
         return Usage(), "none"
     prompt = exchange.ask.asked.prompt_tokens(tokens.estimate)
     if leg.tap is not None:

@@ -19,6 +19,7 @@ from routerd.routing.candidates import Candidate
 from routerd.routing.hedge import delay
 from routerd.server import clock, ending
 from routerd.server.client import Live, Sink, Whole
+from routerd.server.cloud_auth import CloudError
 from routerd.server.leg import Leg
 from routerd.server.services import Ask, Services
 from routerd.spend.record import Status
@@ -195,7 +196,10 @@ class Exchange:
             self.asked_at = leg.began
         ending.journal(self)
         self.services.health.began(candidate, self.services.loop.time())
-        leg.send()
+        try:
+            leg.send()
+        except CloudError as error:
+            self.on_failure(leg, Failure(kind="connect", message=str(error)))
 
     def _inexpressible(self, error: InvalidRequest) -> None:
         """Go on: what was asked for cannot be said to this candidate, and perhaps to another."""
