@@ -6,7 +6,6 @@ Every word of the client's that has none there is reported (`Encoded.dropped`); 
 from __future__ import annotations
 
 from collections.abc import Collection
-from urllib.parse import quote
 
 import msgspec
 
@@ -43,7 +42,7 @@ def encode(chat: Json, target: Target) -> Encoded:
     if target.openrouter:
         said = {name: value for name, value in chat.items() if name not in _FALLBACKS and value is not None}
         said["model"] = target.model
-        return Encoded(path=path_of(target), body=msgspec.json.encode(said))
+        return Encoded(path="/chat/completions", body=msgspec.json.encode(said))
     said = _kept(chat, target, dropped)
     said["messages"] = written(chat.get("messages") or (), target.quirks)
     _tools(said, target, dropped)
@@ -57,20 +56,7 @@ def encode(chat: Json, target: Target) -> Encoded:
         said["stream_options"] = {**loose.record(said.get("stream_options")), "include_usage": True}
     else:
         said.pop("stream_options", None)
-    return Encoded(path=path_of(target), body=msgspec.json.encode(said), dropped=tuple(dict.fromkeys(dropped)))
-
-
-def path_of(target: Target) -> str:
-    """Where the API is, behind the base URL. Azure's begins at the resource, its older form with the deployment.
-
-    https://learn.microsoft.com/en-us/azure/ai-services/openai/reference
-    """
-    if target.frame != "azure":
-        return "/chat/completions"
-    if target.api_version is None:
-        return "/openai/v1/chat/completions"
-    deployment, version = quote(target.model, safe=""), quote(target.api_version, safe="")
-    return f"/openai/deployments/{deployment}/chat/completions?api-version={version}"
+    return Encoded(path="/chat/completions", body=msgspec.json.encode(said), dropped=tuple(dict.fromkeys(dropped)))
 
 
 def applies(keys: Collection[str], target: Target, *, raw: bytes = b"") -> bool:

@@ -8,7 +8,7 @@ from openai.types.chat import CompletionCreateParams
 from pydantic import TypeAdapter
 
 from routerd.catalogue.schema import Quirks, Reasoning
-from routerd.dialects.compatible_request import applies, encode, path_of
+from routerd.dialects.compatible_request import applies, encode
 from routerd.dialects.shape import Target
 from tests.dialects.corpus import chat_cases
 
@@ -81,13 +81,6 @@ def test_openrouter_itself_gets_them_all_but_for_its_own_fallbacks() -> None:
         "reasoning": {"effort": "high"},
     }
     assert dropped == ()
-
-
-def test_azures_paths_begin_at_the_resource() -> None:
-    assert path_of(Target(model="m")) == "/chat/completions"
-    assert path_of(Target(model="m", frame="azure")) == "/openai/v1/chat/completions"
-    older = Target(model="my gpt", frame="azure", api_version="2024-10-21")
-    assert path_of(older) == "/openai/deployments/my%20gpt/chat/completions?api-version=2024-10-21"
 
 
 @pytest.mark.parametrize("ask", [True, False])
