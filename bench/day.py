@@ -13,8 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from bench.conversations import TALKS, TURNS, stalls, warmth
-from bench.providers import HOUR, Provider, Trouble, twelve
+from bench.providers import Provider, Trouble, twelve
 from bench.simulation import Figures, Request, Routed, World, at_random, cheapest, figures, naive, requests, round_robin
 from routerd.routing.question import Policy
 
@@ -35,11 +37,9 @@ HEADINGS = (
     "first token p50 / p95 / p99, s",
     "USD for 1,000 served",
     "over the cheapest",
-    "serves again after its outage, s",
+    "outage over until known, at most, s",
     "most attempts in 10 s at one that is down",
 )
-SHARE = 0.05
-"""Of the hour before: an outage of a provider with less than this says nothing about when traffic comes back."""
 
 
 def outages(providers: Sequence[Provider]) -> list[tuple[str, Trouble]]:
@@ -52,20 +52,6 @@ def outages(providers: Sequence[Provider]) -> list[tuple[str, Trouble]]:
     ]
 
 
-def recoveries(world: World, providers: Sequence[Provider]) -> dict[str, float]:
-    """Seconds from the end of each outage until the provider serves again, where it had served before."""
-    total = [at for times in world.served.values() for at in times]
-    out = {}
-    for name, trouble in outages(providers):
-        before = [at for at in world.served[name] if trouble.begin - HOUR <= at < trouble.begin]
-        every = sum(trouble.begin - HOUR <= at < trouble.begin for at in total)
-        if len(before) >= SHARE * max(every, 1):
-            served = sorted(world.served[name])
-            after = bisect.bisect_left(served, trouble.end)
-            out[name] = served[after] - trouble.end if after < len(served) else float("inf")
-    return out
-
-
 def storm(world: World, providers: Sequence[Provider]) -> int:
     """The most attempts in any ten seconds at a provider that was down."""
     most = 0
@@ -76,32 +62,40 @@ def storm(world: World, providers: Sequence[Provider]) -> int:
     return most
 
 
-def day(asked: Sequence[Request], *, only: Sequence[str] = tuple(ROUTED)) -> dict[str, tuple[Figures, World]]:
+class Line(msgspec.Struct, frozen=True):
+    """What one strategy came to."""
+
+    figures: Figures
+    storm: int
+    back: dict[str, float] = {}
+    """By provider: seconds from the end of its outage until it was known to be well."""
+
+
+def day(asked: Sequence[Request], *, only: Sequence[str] = tuple(ROUTED)) -> dict[str, Line]:
     """Every strategy over the same requests."""
     out = {}
     for name, pick in (("cheapest", cheapest), ("random", at_random(5)), ("round robin", round_robin)):
         world = World(twelve())
-        out[name] = (figures(naive(world, asked, pick)), world)
+        out[name] = Line(figures(naive(world, asked, pick)), storm(world, twelve()))
     for name in only:
         world = World(twelve())
-        out[name] = (figures(Routed(world, policy=Policy(), preferences=ROUTED[name]).run(asked)), world)
+        routed = Routed(world, policy=Policy(), preferences=ROUTED[name])
+        for provider, trouble in outages(twelve()):
+            routed.watch(provider, trouble.end)
+        out[name] = Line(figures(routed.run(asked)), storm(world, twelve()), routed.back)
     return out
 
 
-def day_table(found: dict[str, tuple[Figures, World]]) -> list[str]:
+def day_table(found: dict[str, Line]) -> list[str]:
     """The strategies side by side."""
-    least = found["cheapest"][0].cost
-    lines = [
-        f"| {' | '.join(HEADINGS)} |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for name, (row, world) in found.items():
-        back = recoveries(world, twelve()) if name in ROUTED else {}
-        seconds = ", ".join(f"{provider} {value:.0f}" for provider, value in back.items()) or "-"
+    least = found["cheapest"].figures.cost
+    lines = [f"| {' | '.join(HEADINGS)} |", "|---|---|---|---|---|---|---|"]
+    for name, line in found.items():
+        row = line.figures
+        back = f"{max(line.back.values()):.0f}" if line.back else "-"
         lines.append(
             f"| {name} | {row.success:.3%} | {row.p50:.2f} / {row.p95:.2f} / {row.p99:.2f} | {row.cost:.4f} "
-            f"| {row.cost / least - 1:+.1%} | {seconds} "
-            f"| {storm(world, twelve())} |"
+            f"| {row.cost / least - 1:+.1%} | {back} | {line.storm} |"
         )
     return lines
 
@@ -111,8 +105,8 @@ def smaller_tables(count: int) -> list[str]:
     hedged = stalls(count)
     lines = [
         "",
-        f"Hedging: {count:,} requests over three equal providers. One lets 5 % of its requests wait 16 times as long as",
-        "usual. Losers are billed in full.",
+        f"Hedging: {count:,} requests over three equal providers. One lets 5 % of its requests wait 16 times as long",
+        "as usual. Losers are billed in full.",
         "",
         "| | first token p50, s | p99, s | extra spend |",
         "|---|---|---|---|",

@@ -1,7 +1,7 @@
-"""Providers of a simulated day: how each answers at each moment, the same for everybody who asks. No clock, no sockets.
+"""Providers of a simulated day: how each answers at each moment, the same for everybody who asks. No clock.
 
-What a provider does depends on the time, the request and its own seed only, so that strategies can be compared: the same
-request at the same provider at the same time has the same luck.
+What a provider does depends on the time, the request and its own seed only, so that strategies can be compared: the
+same request at the same provider at the same time has the same luck.
 """
 
 from __future__ import annotations

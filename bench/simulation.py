@@ -1,7 +1,7 @@
 """A simulated day: requests that come, strategies that send them somewhere, a clock that is a number. No sleeping.
 
-The router is the real one: `route`, `Attempts`, `Health`, `Budget` and `Sticky`, driven by a heap of events in the place of
-an event loop.
+The router is the real one: `route`, `Attempts`, `Health` and `Budget`, driven by a heap of events in the place of an
+event loop.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from routerd.routing import hedge
 from routerd.routing.attempts import Attempts, Carry, Failure, Reply, Wait
 from routerd.routing.candidates import Candidate, Names, names
 from routerd.routing.estimate import estimated
-from routerd.routing.health import Health
+from routerd.routing.health import WELL, Health
 from routerd.routing.question import Policy, Question
 from routerd.routing.route import route
 
@@ -54,7 +54,7 @@ class Result(msgspec.Struct, frozen=True):
 def requests(count: int, *, seed: int = 1, length: float = DAY) -> list[Request]:
     """Requests over a day, thrice as many at the busiest hour as at the quietest."""
     chance = random.Random(seed)
-    times = []
+    times: list[float] = []
     while len(times) < count:
         at = chance.random() * length
         if chance.random() < 0.5 + 0.5 * (0.5 + 0.5 * math.cos((at / length - 0.6) * 2 * math.pi)) - 0.17:
@@ -75,6 +75,7 @@ class World:
         self._books: dict[tuple[float, ...], Names] = {}
 
     def ask(self, provider: str, request: Request, now: float) -> Answer:
+        """What a provider does with a request; it is noted that it was asked."""
         self.asked[provider].append(now)
         answer = self.providers[provider].ask(request.number, now, request.completion)
         if answer.status == 200:
@@ -90,6 +91,7 @@ class World:
         return self._books[factors]
 
     def cost(self, provider: str, request: Request, now: float) -> float:
+        """USD."""
         nature = self.providers[provider].nature
         tokens = request.prompt * nature.prompt + request.completion * nature.completion
         return nature.factor(now) * tokens / 1e6
@@ -141,6 +143,8 @@ class Routed:
         self.world = world
         self.health = Health()
         self.results: list[Result] = []
+        self.back: dict[str, float] = {}
+        """Seconds from the end of a provider's outage until it is taken for well again."""
         self._policy = policy
         self._preferences = preferences
         self.budget = budget
@@ -149,6 +153,7 @@ class Routed:
         self._count = 0
 
     def run(self, asked: Sequence[Request]) -> list[Result]:
+        """Serve them all."""
         for request in asked:
             self.at(request.at, partial(self._arrive, request))
         while self._events:
@@ -156,7 +161,20 @@ class Routed:
             what(now)
         return self.results
 
+    def watch(self, provider: str, end: float) -> None:
+        """Look every second whether a provider whose outage ends is known to be well."""
+        candidate = Candidate(next(one for one in self.world.book(end).by_id[MODEL] if one.provider == provider))
+
+        def look(now: float) -> None:
+            if self.health.resting(candidate, now) is None and self.health.rank(candidate.endpoint, now) == WELL:
+                self.back[provider] = now - end
+            else:
+                self.at(now + 1, look)
+
+        self.at(end, look)
+
     def at(self, when: float, what: Callable[[float], None]) -> None:
+        """Let something happen at a time."""
         self._count += 1
         heapq.heappush(self._events, (when, self._count, what))
 
@@ -193,6 +211,7 @@ class Served:
         self.cost = 0.0
 
     def ask(self, candidate: Candidate, now: float) -> None:
+        """Send it to a candidate."""
         day = self.day
         day.health.began(candidate, now)
         answer = day.world.ask(candidate.endpoint.provider, self.request, now)
@@ -212,9 +231,11 @@ class Served:
             self.ask(second.candidate, now)
 
     def picodollars(self, candidate: Candidate, now: float) -> int:
+        """What it costs at a candidate."""
         return round(self.day.world.cost(candidate.endpoint.provider, self.request, now) * 1e12)
 
     def first_token(self, candidate: Candidate, answer: Answer, began: float, now: float) -> None:
+        """A candidate begins to answer: it is the one, and the other is cancelled."""
         day = self.day
         if self.over:
             return
@@ -235,6 +256,7 @@ class Served:
         )
 
     def failed(self, candidate: Candidate, answer: Answer, began: float, now: float) -> None:
+        """A candidate failed: what follows is decided by `Attempts`."""
         if self.over:
             return
         kind = KINDS.get(answer.status, "status")

@@ -26,6 +26,11 @@ UNKNOWN = ("service_tier", "cache_control")
 _PUBLISHER = "/publishers/anthropic/models/"
 
 
+def framed(target: Target) -> bool:
+    """It is one of the two; Azure has Claude behind Anthropic's own paths and body."""
+    return target.frame in VERSIONS
+
+
 def path(target: Target, *, stream: bool) -> str:
     """Where a message is asked for."""
     if target.frame == "vertex":

@@ -36,7 +36,7 @@ _LEAST_TOP_P = 0.95
 """The least that is taken while a model thinks."""
 
 _FILES_BETA = "files-api-2025-04-14"
-_BOTH = re.compile(r"claude-(?:[123]\b|3-|instant)")
+_BOTH = re.compile(r"claude-(?:[123]\b|instant)")
 """Models that take `temperature` and `top_p` together; newer ones refuse that."""
 
 
@@ -45,7 +45,7 @@ def encode(chat: Json, target: Target) -> Encoded:
     refused = [key for key in target.quirks.drop if chat.get(key)]
     chat = {key: value for key, value in chat.items() if key not in refused}
     said = conversation(records(chat.get("messages")))
-    if target.frame and isinstance(mark := chat.get("cache_control"), dict):
+    if frame.framed(target) and isinstance(mark := chat.get("cache_control"), dict):
         said.mark(mark)
     offered = tools(chat, target, called=said.calls)
     thinking = plan(chat, target, forced=offered.forced, unsigned=said.unsigned)
@@ -54,7 +54,7 @@ def encode(chat: Json, target: Target) -> Encoded:
     betas = [_FILES_BETA] if said.files else []
     body = nothing_but(
         {
-            "model": None if target.frame else target.model,
+            "model": None if frame.framed(target) else target.model,
             **frame.members(target, betas=betas),
             "max_tokens": thinking.max_tokens,
             "system": said.system or None,
@@ -149,10 +149,10 @@ def _account(chat: Json, target: Target, dropped: list[str]) -> Json:
     if user := text(chat.get("user")):
         said["metadata"] = {"user_id": user}
     tier, mark = text(chat.get("service_tier")), chat.get("cache_control")
-    if tier in _TIERS and not target.frame:
+    if tier in _TIERS and not frame.framed(target):
         said["service_tier"] = _TIERS[tier]
     elif tier not in ("", "auto"):
         dropped.append("service_tier")
-    if isinstance(mark, dict) and not target.frame:
+    if isinstance(mark, dict) and not frame.framed(target):
         said["cache_control"] = mark
     return said

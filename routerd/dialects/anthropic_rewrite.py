@@ -17,7 +17,7 @@ def rewrite(request: Request, target: Target) -> Encoded:
     """The request for one provider, under its own name for the model."""
     document = Document.parse(request.raw)
     removed = {"stream"} if target.frame == "bedrock" else set[str]()
-    body, dropped = _changed(document, target, removed=removed, named=not target.frame)
+    body, dropped = _changed(document, target, removed=removed, named=not frame.framed(target))
     return Encoded(path=frame.path(target, stream=request.stream), body=body, dropped=dropped)
 
 
@@ -39,7 +39,7 @@ def _changed(document: Document, target: Target, *, removed: set[str], named: bo
         removed = removed | {"models", "fallbacks", "route"}  # routerd falls back itself, by its own names
     else:
         removed = removed.union(ROUTER_ONLY)
-        lost = (*WITH_EFFECT, *frame.UNKNOWN) if target.frame else WITH_EFFECT
+        lost = (*WITH_EFFECT, *frame.UNKNOWN) if frame.framed(target) else WITH_EFFECT
         removed = removed.union(lost)
         dropped = tuple(key for key in lost if document.value(key))
         if _FOREIGN in document.raw:

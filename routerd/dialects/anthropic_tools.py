@@ -61,7 +61,7 @@ def _strict(target: Target) -> bool:
 
 def _own(tool: Json, target: Target) -> Json | None:
     """One tool in Anthropic's form, None where it has none."""
-    kind = text(tool.get("type"))
+    kind = text(tool.get("type")) or "function"
     mark = tool.get("cache_control")
     if kind == "function":
         function = record(tool.get("function"))

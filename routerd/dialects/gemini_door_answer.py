@@ -102,8 +102,10 @@ class Speech:
             self._foreign.append(dict(detail))
             return
         for name, value in detail.items():
-            joins = name in {"text", "summary", "data"} and isinstance(value, str)
-            last[name] = text(last.get(name)) + value if joins else value if value is not None else last.get(name)
+            if name in {"text", "summary", "data"} and isinstance(value, str):
+                last[name] = text(last.get(name)) + value
+            elif value is not None:
+                last[name] = value
 
     def _call(self, fragment: Json, position: int) -> None:
         index = fragment.get("index")

@@ -9,7 +9,7 @@ import msgspec
 from routerd.dialects.gemini_door_turns import messages_of
 from routerd.dialects.gemini_schema import json_schema
 from routerd.dialects.gemini_thinking import reasoning_of
-from routerd.dialects.gemini_words import camelled, items, members, text, texts
+from routerd.dialects.gemini_words import ROUTERS, camelled, items, members, text, texts
 from routerd.dialects.shape import Request
 from routerd.errors import InvalidRequest
 from routerd.wire.jsonsplice import Document, DuplicateKey
@@ -38,8 +38,6 @@ _READ = frozenset(
     {"contents", "systemInstruction", "tools", "toolConfig", "generationConfig", "serviceTier", "model"}
     | {"generateContentRequest"}
 )
-_ROUTERS = ("provider", "models", "route", "session_id", "trace", "usage", "user", "plugins")
-"""OpenRouter's members, which a client may add: not camel-cased, and taken as they are."""
 
 
 def read(body: bytes, *, model: str, stream: bool) -> Request:
@@ -57,7 +55,7 @@ def read(body: bytes, *, model: str, stream: bool) -> Request:
         models=tuple(name for name in texts(document.value("models")) if name.strip()),
         stream=stream,
         asked_usage=True,
-        openrouter=any(name in document for name in _ROUTERS),
+        openrouter=any(name in document for name in ROUTERS),
         preferences=preferences,
         session_id=text(document.value("session_id")) or None,
         user=text(document.value("user")) or None,
@@ -71,7 +69,7 @@ def to_chat(body: bytes, *, model: str, stream: bool) -> Json:
         said: Json = msgspec.json.decode(body)
     except (ValueError, RecursionError) as error:
         raise InvalidRequest("the body is not JSON that can be read") from error
-    own = {name: said.pop(name) for name in _ROUTERS if name in said}
+    own = {name: said.pop(name) for name in ROUTERS if name in said}
     asked = camelled(said)
     asked = {**members(asked.get("generateContentRequest")), **asked}
     chat: Json = {"model": model, "messages": messages_of(asked), "stream": stream, **own}

@@ -19,7 +19,7 @@ from routerd.dialects.gemini_citations import queries
 from routerd.dialects.gemini_events import Events
 from routerd.dialects.gemini_request import path
 from routerd.dialects.gemini_usage import counted, searches_billed
-from routerd.dialects.gemini_words import FINISH, UNSIGNED, finish_word, items, members, text
+from routerd.dialects.gemini_words import FINISH, ROUTERS, UNSIGNED, finish_word, items, members, text
 from routerd.dialects.openai_answer import Amendment, Answer, ProviderAnswerInvalid
 from routerd.dialects.openai_error import ProviderError
 from routerd.dialects.shape import Amend, Encoded, Request, Target
@@ -27,7 +27,6 @@ from routerd.usage import Usage
 from routerd.wire.jsonsplice import Document
 from routerd.wire.lenient import decoded
 
-_ROUTERS = ("provider", "models", "route", "session_id", "trace", "usage")
 _CAPSULE = re.compile(rb'"' + BEGINNING.encode() + rb'[A-Za-z0-9+/_=-]*"')
 _OUTPUT = re.compile(rb'"(?:text"\s*:\s*"[^"]|functionCall|inlineData|executableCode|codeExecutionResult|toolCall)')
 _TELLING = re.compile(rb'"(?:finishReason|error|promptFeedback|functionCall|groundingMetadata)"')
@@ -63,12 +62,30 @@ def rewrite(request: Request, target: Target, *, method: str = "", array: bool =
     What only routerd understands is taken out, and a capsule in which the door had kept another vendor's reasoning
     becomes the word that Google documents for calls of other models: it is no signature of Google's.
     """
-    body = request.raw
+    body, dropped = request.raw, tuple[str, ...]()
     if request.openrouter:
-        body = Document.parse(body).edit(remove=_ROUTERS)
+        document = Document.parse(body)
+        dropped = ("plugins",) if document.value("plugins") else ()
+        body = document.edit(remove=ROUTERS)
     if body.find(BEGINNING.encode()) >= 0:
         body = _CAPSULE.sub(b'"%b"' % UNSIGNED.encode(), body)
-    return Encoded(path=path(target, stream=request.stream, method=method, array=array), body=body)
+    if target.frame == "vertex":
+        body = _with_roles(body)
+    called = path(target, stream=request.stream, method=method, array=array)
+    return Encoded(path=called, body=body, dropped=dropped)
+
+
+def _with_roles(body: bytes) -> bytes:
+    """The body with the role `user` where a turn has none: AI Studio takes it for granted, Vertex refuses it."""
+    document = Document.parse(body)
+    try:
+        turns = msgspec.json.decode(document.get("contents") or b"[]", type=list[dict[str, Raw]])
+    except (ValueError, RecursionError):
+        return body
+    if all("role" in turn for turn in turns):
+        return body
+    named = [{"role": Raw(b'"user"'), **turn} for turn in turns]
+    return document.edit(set={"contents": msgspec.json.encode(named)})
 
 
 class _Facts:

@@ -73,6 +73,9 @@ _SNAKE = re.compile(r"(?<=[a-z0-9])_([a-z0-9])")
 _GENERATION = re.compile(r"gemini-(\d+(?:\.\d+)?)")
 _LATEST = re.compile(r"gemini-[a-z-]*latest")
 
+ROUTERS: Final[tuple[str, ...]] = ("provider", "models", "route", "session_id", "trace", "usage", "user", "plugins")
+"""OpenRouter's members that a client may add to a request in Google's form."""
+
 OPAQUE: Final = frozenset(
     {
         "args", "response", "parameters", "parametersJsonSchema", "responseSchema", "responseJsonSchema",

@@ -8,6 +8,7 @@ of the client's own never makes anybody rest.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import msgspec
@@ -18,11 +19,11 @@ from routerd.routing.window import Series
 
 LONGEST_REST = 3600.0
 """Seconds; a longer Retry-After is obeyed for this long only, so that a wrong header cannot shut a provider out."""
-LONGEST_COOLDOWN = 30.0
-"""Seconds; rests that we choose ourselves double up to this, so that a provider that is back is noticed in less than a
-minute."""
+LONGEST_COOLDOWN = 20.0
+"""Seconds; rests that we choose ourselves double up to this. Even with a probe that hangs until `first_token` (30 s) a
+provider that is back is noticed in less than a minute."""
 PROBE = 30.0
-"""Seconds for which a probe keeps the others away; one that hangs longer has not answered the question."""
+"""Seconds for which one request that finds something out keeps the others away."""
 MOST_ENTRIES = 10_000
 """Names that clients make up reach open providers; beyond this the rested entries are forgotten."""
 MOST_MEASURED = 2_000
@@ -66,7 +67,7 @@ class Tally(msgspec.Struct):
 class State:
     """What is known of one endpoint."""
 
-    __slots__ = ("probe_until", "series", "streak")
+    __slots__ = ("asked_at", "probe_until", "series", "streak")
 
     def __init__(self, now: float) -> None:
         self.series = Series(now)
@@ -74,6 +75,8 @@ class State:
         """Failures since the last success."""
         self.probe_until = 0.0
         """Until when somebody is finding out whether it is back."""
+        self.asked_at = -math.inf
+        """When it was asked last."""
 
 
 class Health:
@@ -91,8 +94,9 @@ class Health:
 
     def began(self, candidate: Candidate, now: float) -> None:
         """Take note that it is being asked: after a rest, one request at a time finds out whether it is back."""
-        state = self._states.get(candidate.endpoint.place)
-        if state is not None and state.streak > 1 and state.probe_until <= now:
+        state = self._state(candidate.endpoint, now)
+        state.asked_at = now
+        if state.streak > 1 and state.probe_until <= now:
             state.probe_until = now + PROBE
 
     def succeeded(
@@ -217,6 +221,11 @@ class Health:
             return WELL
         share = lately.ok / lately.counted
         return LAST if share < BAD else LATER if share < DEGRADED else WELL
+
+    def being_measured(self, endpoint: Endpoint, now: float) -> bool:
+        """Whether somebody was sent to it just now, so that more need not be to learn how fast it is."""
+        state = self._states.get(endpoint.place)
+        return state is not None and state.asked_at > now - PROBE
 
     def series(self, endpoint: Endpoint) -> Series | None:
         """What it did, or None if it was never asked."""

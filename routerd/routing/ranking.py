@@ -98,12 +98,15 @@ def _sorted(pool: Ranked, sort: Sort, how: How) -> Ranked:
     if sort == "exacto":
         return _exacto(pool, how) or _by_price(pool, how)
     # One that was not measured lately comes first, so that it is: otherwise nobody would ever learn how fast it is.
-    # What half an hour saw counts where the last minutes saw nothing, so this is one request in a while.
+    # That is one request in half an hour; while it is on its way the others do not follow it.
     measure, sign = ("ttft", 1.0) if sort == "latency" else ("speed", -1.0)
     values = [_measured(endpoint, measure, 0.5, how) for _, endpoint in pool]
     if not any(value is not None for value in values):
         return _by_price(pool, how)
-    keys = [-UNPRICED if value is None else sign * value for value in values]
+    keys = [
+        sign * value if value is not None else UNPRICED if how.health.being_measured(endpoint, how.now) else -UNPRICED
+        for value, (_, endpoint) in zip(values, pool, strict=True)
+    ]
     return [pool[i] for i in sorted(range(len(pool)), key=keys.__getitem__)]
 
 

@@ -36,13 +36,21 @@ def message_cases() -> tuple[Case, ...]:
     return _read()
 
 
+def count_cases() -> tuple[Case, ...]:
+    """Every recorded count of tokens; skips the test where there are none."""
+    message_cases()
+    return _read(counts=True)
+
+
 @functools.cache
-def _read() -> tuple[Case, ...]:
+def _read(*, counts: bool = False) -> tuple[Case, ...]:
+    wanted = "anthropic.count_tokens" if counts else "anthropic.messages"
     cases = []
     for path in sorted([*FOLDER.glob("anthropic/*.json"), *FOLDER.glob("bedrock/*.json")]):
         data: dict[str, Any] = json.loads(path.read_bytes())
         bedrock = data["dialect"] in ("bedrock.invoke", "bedrock.invoke-stream")
-        if data["dialect"] != "anthropic.messages" and not (bedrock and "anthropic" in (data["model"] or "")):
+        claude = bedrock and not counts and "anthropic" in (data["model"] or "")
+        if data["dialect"] != wanted and not claude:
             continue
         response = data["response"]
         body = response.get("body") or ""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routerd.dialects.anthropic_frame import Unframed, count_path, headers, members, path
+from routerd.dialects.anthropic_frame import Unframed, count_path, framed, headers, members, path
 from routerd.dialects.shape import Target
 
 
@@ -37,6 +37,9 @@ def test_where_and_with_what_a_message_is_asked_for() -> None:
         "/publishers/anthropic/models/m%3A1:rawPredict",
         "/model/m%3A1/invoke",
     ]
+    azure = Target(model="m:1", frame="azure")
+    assert path(azure, stream=True) == "/messages"
+    assert [framed(target) for target in (plain, azure, vertex, bedrock)] == [False, False, True, True]
     assert count_path(plain) == "/messages/count_tokens"
     assert members(plain, betas=["b"]) == {}
     assert members(bedrock) == {"anthropic_version": "bedrock-2023-05-31"}

@@ -15,6 +15,7 @@ from routerd.dialects.anthropic_request import encode
 from routerd.dialects.messages import to_chat
 from routerd.dialects.shape import Target
 from tests.dialects.anthropic_corpus import message_cases
+from tests.dialects.corpus import chat_cases
 
 TARGET = Target(model="claude-sonnet-4-5", max_completion_tokens=64000, vendor=True)
 ASK = [{"role": "user", "content": "hi"}]
@@ -122,6 +123,26 @@ def test_every_recorded_request_comes_back_from_the_neutral_shape_with_the_same_
         assert after.get("output_config", {}).get("format") == wanted, case.name
         if before.get("tool_choice") and before.get("tools"):
             assert after["tool_choice"] == before["tool_choice"], case.name
+
+
+def test_recorded_requests_to_other_vendors_are_accepted_by_anthropic() -> None:
+    accepted_ = 0
+    for case in chat_cases():
+        chat = json.loads(case.request or b"{}")
+        if not chat.get("messages") or case.status != 200:
+            continue
+        made = encode(chat, TARGET)
+        body = accepted(json.loads(made.body))
+        calls = [call for message in chat["messages"] for call in message.get("tool_calls") or () if "function" in call]
+        uses = [block for turn in body["messages"] for block in turn["content"] if block["type"] == "tool_use"]
+        assert [use["name"] for use in uses] == [call["function"]["name"] for call in calls], case.name
+        results = [block for turn in body["messages"] for block in turn["content"] if block["type"] == "tool_result"]
+        assert len(results) == sum(message["role"] == "tool" for message in chat["messages"]), case.name
+        offered = [tool["function"]["name"] for tool in chat.get("tools") or () if "function" in tool]
+        if offered:
+            assert {tool["name"] for tool in body["tools"]} == set(offered), case.name
+        accepted_ += 1
+    assert accepted_ > 300
 
 
 def test_what_a_request_may_say_is_said() -> None:

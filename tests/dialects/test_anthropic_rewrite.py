@@ -4,10 +4,11 @@ import json
 from typing import Any
 
 from routerd.dialects.anthropic_rewrite import rewrite, rewrite_count
+from routerd.dialects.messages import count
 from routerd.dialects.messages_reasoning import packed
 from routerd.dialects.messages_request import read
 from routerd.dialects.shape import Target
-from tests.dialects.anthropic_corpus import message_cases
+from tests.dialects.anthropic_corpus import count_cases, message_cases
 
 TARGET = Target(model="claude-x", vendor=True)
 
@@ -66,6 +67,17 @@ def test_tokens_are_counted_at_their_own_path_with_the_model_in_the_body() -> No
     vertex = rewrite_count(request, Target(model="claude@1", frame="vertex"))
     assert vertex.path == "/publishers/anthropic/models/count-tokens:rawPredict"
     assert json.loads(vertex.body)["model"] == "claude@1"
+
+
+def test_recorded_counts_pass_byte_for_byte_but_for_the_model() -> None:
+    cases = [case for case in count_cases() if case.request]
+    assert cases
+    for case in cases:
+        body = json.dumps(case.request).encode()
+        request = read(body)
+        assert rewrite_count(request, Target(model=request.model)).body == body
+        if case.fine:
+            assert count(json.loads(case.body)["input_tokens"]) == case.body.replace(b" ", b"").strip()
 
 
 def test_thoughts_of_other_vendors_are_kept_from_anthropic() -> None:

@@ -44,8 +44,8 @@ def test_a_citation_names_each_of_its_sources() -> None:
     one, two = [item["url_citation"] for item in cited(citation)]
     assert one == {"url": "https://a", "title": "A", "start_index": 3, "end_index": 5, "content": "s"}
     assert two == {"url": "doc:1", "title": "B", "start_index": 3, "end_index": 5}
-    for other in ("PLAN", [], {}):
-        assert cited({**citation, "type": other}) == []
+    others: tuple[Any, ...] = ("PLAN", [], {})
+    assert [cited({**citation, "type": other}) for other in others] == [[], [], []]
 
 
 @pytest.mark.parametrize(

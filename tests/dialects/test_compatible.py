@@ -146,9 +146,7 @@ ODD = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=3),
     lambda inner: (
         st.lists(inner, max_size=2)
-        | st.dictionaries(
-            st.sampled_from(["type", "function", "name", "json_schema", "effort", "tools"]), inner, max_size=2
-        )
+        | st.dictionaries(st.sampled_from(["type", "function", "name", "json_schema", "effort"]), inner, max_size=2)
     ),
     max_leaves=6,
 )

@@ -221,10 +221,13 @@ def test_whole_answers_are_read_or_refused() -> None:
 
 def test_a_request_is_changed_only_where_it_must_be() -> None:
     content = {"role": "model", "parts": [{"functionCall": {"name": "f"}, "thoughtSignature": packed([{"type": "x"}])}]}
-    raw = json.dumps({"contents": [content], "provider": {"sort": "price"}, "models": ["a"], "labels": {}}).encode()
+    raw = json.dumps(
+        {"contents": [content], "provider": {"sort": "price"}, "models": ["a"], "labels": {}, "plugins": [{}]}
+    ).encode()
     request = gemini_door.read(raw, model="m", stream=True)
     body = json.loads(rewrite(request, Target(model="m")).body)
     assert sorted(body) == ["contents", "labels"]
+    assert rewrite(request, Target(model="m")).dropped == ("plugins",)
     assert body["contents"][0]["parts"][0]["thoughtSignature"] == "skip_thought_signature_validator"
     assert rewrite(request, Target(model="m"), array=True).path == "/models/m:streamGenerateContent"
     assert rewrite(request, Target(model="m"), method="countTokens").path == "/models/m:countTokens"
@@ -250,3 +253,17 @@ def test_an_end_without_usage_leaves_what_was_counted_before() -> None:
     probe.feed(b'data: {"candidates": [{"finishReason": "STOP"}]}\r\n\r\n')
     assert probe.usage == Usage(prompt=2, completion=4)
     assert probe.whole
+
+
+def test_vertex_is_told_whose_a_turn_is() -> None:
+    target = Target(model="m", frame="vertex")
+    for contents, roles in (
+        ('[{"parts": [{"text":  "a"}]}, {"role": "model", "parts": []}]', ["user", "model"]),
+        ('[{"role": "user", "parts": []}]', ["user"]),
+    ):
+        request = gemini_door.read(b'{"contents": %b, "x":  1.0}' % contents.encode(), model="m", stream=False)
+        body = rewrite(request, target).body
+        assert [turn["role"] for turn in json.loads(body)["contents"]] == roles
+        assert body.endswith(b', "x":  1.0}')
+    odd = gemini_door.read(b'{"contents": {"parts": []}}', model="m", stream=False)
+    assert rewrite(odd, target).body == odd.raw
