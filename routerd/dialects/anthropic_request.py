@@ -48,7 +48,7 @@ def encode(chat: Json, target: Target) -> Encoded:
     if frame.framed(target) and isinstance(mark := chat.get("cache_control"), dict):
         said.mark(mark)
     offered = tools(chat, target, called=said.calls)
-    thinking = plan(chat, target, forced=offered.forced, unsigned=said.unsigned)
+    thinking = plan(chat, target, blocked=offered.forced, unsigned=said.unsigned)
     dropped = [*refused, *_unsaid(chat), *sorted(said.dropped), *offered.dropped, *thinking.dropped]
     stream = chat.get("stream") is True
     betas = [_FILES_BETA] if said.files else []

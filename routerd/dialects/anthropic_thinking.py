@@ -46,11 +46,11 @@ class _Asked(msgspec.Struct, frozen=True):
     hidden: bool
 
 
-def plan(chat: Json, target: Target, *, forced: bool, unsigned: bool) -> Plan:
+def plan(chat: Json, target: Target, *, blocked: bool, unsigned: bool = False) -> Plan:
     """The plan for a request.
 
-    `forced`: it must call a tool, which rules out that it thinks. `unsigned`: it goes on with calls before which nobody
-    thought, which rules that out where thinking is by budget.
+    `blocked`: nothing may be thought, because a tool must be called. `unsigned`: it goes on with calls before which
+    nobody thought, which is refused where thinking is by budget.
     """
     limit = count(chat.get("max_completion_tokens")) or count(chat.get("max_tokens"))
     most = limit or target.max_completion_tokens or USUAL_MAX_TOKENS
@@ -66,11 +66,11 @@ def plan(chat: Json, target: Target, *, forced: bool, unsigned: bool) -> Plan:
         return Plan(max_tokens=most, effort=effort, dropped=("reasoning",))
     if steering is not None and steering.adaptive and not (asked.budget and steering.budget):
         word = _nearest(asked.effort or _effort_of(asked.budget, most), steering.efforts or _ADAPTIVE)
-        if forced:
+        if blocked:
             return Plan(max_tokens=most, effort=word, dropped=("reasoning",))
         shown = {"type": "adaptive", "display": "omitted" if asked.hidden else "summarized"}
         return Plan(max_tokens=most, effort=word, thinking=shown)
-    if forced or unsigned:
+    if blocked or unsigned:
         return Plan(max_tokens=most, effort=effort, dropped=("reasoning",))
     return _with_budget(asked, target, limit=limit, effort=effort)
 

@@ -54,13 +54,14 @@ class Steering(msgspec.Struct, frozen=True, kw_only=True):
     dropped: tuple[str, ...] = ()
 
 
-def steered(chat: Json, target: Target, vendor: str, *, blocked: bool) -> Steering:
-    """How the request's wish is said to a model. `blocked`: Claude cannot think here.
+def steered(chat: Json, target: Target, vendor: str, *, forced: bool, unsigned: bool) -> Steering:
+    """How the request's wish is said to a model.
 
-    It cannot where it has to call a tool, nor where it goes on with calls that it did not think about.
+    `forced`: it must call a tool. `unsigned`: it goes on with calls that it did not think about. Claude may not be able
+    to think then.
     """
     if vendor == "anthropic":
-        return _claude(chat, target, blocked=blocked)
+        return _claude(chat, target, forced=forced, unsigned=unsigned)
     wanted = _wish(chat)
     steering = _others(wanted, target, vendor, bounded=any(chat.get(name) is not None for name in _BOUNDS))
     wordless = [
@@ -86,10 +87,10 @@ def _wish(chat: Json) -> _Wish:
     return _Wish(on=True, effort=_EFFORTS.get(effort), bounded=bounded, hidden=hidden)
 
 
-def _claude(chat: Json, target: Target, *, blocked: bool) -> Steering:
+def _claude(chat: Json, target: Target, *, forced: bool, unsigned: bool) -> Steering:
     if target.reasoning is None and _ADAPTIVE.search(target.model):
         target = msgspec.structs.replace(target, reasoning=Reasoning(adaptive=True, default_enabled=False))
-    plan = anthropic_thinking.plan(chat, target, blocked=blocked)
+    plan = anthropic_thinking.plan(chat, target, forced=forced, unsigned=unsigned)
     return Steering(
         fields={"thinking": plan.thinking} if plan.thinking else {},
         effort=plan.effort,

@@ -60,8 +60,8 @@ def encode(chat: Json, target: Target) -> Encoded:
     system, turns = conversation(chat.get("messages"), draft.parts, signed=draft.vendor in ("anthropic", ""))
     turns[-1]["content"] += draft.parts.mark(chat)
     tools = tool_config(chat, target, parts=draft.parts, used=uses_tools(turns), dropped=draft.dropped)
-    free = "auto" in tools.get("toolChoice", {"auto": {}})
-    steering = steered(chat, target, draft.vendor, blocked=not free or thoughtless(turns))
+    forced = "auto" not in tools.get("toolChoice", {"auto": {}})
+    steering = steered(chat, target, draft.vendor, forced=forced, unsigned=thoughtless(turns))
     draft.dropped += steering.dropped
     body: Json = {"messages": turns}
     for name, value in (

@@ -10,11 +10,12 @@ import re
 
 import msgspec
 
+from routerd.dialects import reading
 from routerd.dialects.loose import count, nothing_but, record, records, text
 from routerd.dialects.messages_turns import messages
 from routerd.dialects.shape import Json, Request
 from routerd.errors import InvalidRequest
-from routerd.wire.jsonsplice import Document, DuplicateKey
+from routerd.wire.jsonsplice import Document
 from routerd.wire.lenient import decoded
 
 ROUTER_ONLY = ("provider", "models", "fallbacks", "route", "session_id", "trace", "user")
@@ -40,29 +41,17 @@ def read(body: bytes) -> Request:
 
     Raises errors.InvalidRequest, whose message says which member and what is expected.
     """
-    document = _document(body)
-    models = _models(document)
-    model = document.value("model")
-    if not isinstance(model, str) or not model.strip():
-        if model is not None or not models:
-            raise _expected(document, "model", "the name of a model, as text")
-        model = models[0]
-    if document.kind("messages") != "array":
-        raise _expected(document, "messages", "an array")
-    if document.kind("stream") not in {None, "null", "boolean"}:
-        raise _expected(document, "stream", "true or false")
-    if document.kind("provider") not in {None, "null", "object"}:
-        raise _expected(document, "provider", "an object")
-    return Request(
-        raw=body,
-        model=model,
-        models=models,
-        stream=document.value("stream") is True,
-        asked_usage=True,
-        openrouter=any(key in document for key in (*ROUTER_ONLY, *WITH_EFFECT)),
-        preferences=document.get("provider") if document.kind("provider") == "object" else None,
-        session_id=text(document.value("session_id")) or None,
-        user=text(document.value("user")) or text(record(document.value("metadata")).get("user_id")) or None,
+    said = reading.document(body)
+    models = _fallbacks(said)
+    if said.kind("messages") != "array":
+        raise reading.expected(said, "messages", "an array")
+    request = reading.request(said)
+    own = text(record(said.value("metadata")).get("user_id")) or None
+    return msgspec.structs.replace(
+        request,
+        models=request.models or models,
+        user=request.user or own,
+        openrouter=any(key in said for key in (*ROUTER_ONLY, *WITH_EFFECT)),
     )
 
 
@@ -99,46 +88,19 @@ def unsaid(body: bytes) -> tuple[str, ...]:
     return tuple(key for key in _NO_WORD if bytes(members.get(key, b"null")) not in (b"null", b"[]", b"{}"))
 
 
-def _document(body: bytes) -> Document:
-    try:
-        document = Document.parse(body)
-        for key in ("provider", "metadata"):
-            document.child(key)
-    except DuplicateKey as error:
-        raise InvalidRequest(f"the member `{error.key}` stands twice in the body; send it once") from error
-    except UnicodeDecodeError as error:
-        raise InvalidRequest(f"the body is not UTF-8 (byte {error.start})") from error
-    except ValueError as error:
-        what = str(error).removeprefix("JSON is malformed: ")
-        raise InvalidRequest(f"the body is not a JSON object: {what[:1].lower()}{what[1:]}") from error
-    return document
-
-
-def _models(document: Document) -> tuple[str, ...]:
-    """The fallbacks of a request: OpenRouter's `models`, or Anthropic's `fallbacks`, but not both."""
-    names, fallbacks = document.value("models"), document.value("fallbacks")
-    if names is not None and fallbacks is not None:
-        raise InvalidRequest("`fallbacks` cannot be combined with `models`; send one of them")
-    if fallbacks is not None:
-        if not isinstance(fallbacks, list) or len(fallbacks) > _MOST_FALLBACKS:
-            raise _expected(document, "fallbacks", f"an array of at most {_MOST_FALLBACKS} entries")
-        for index, entry in enumerate(fallbacks):
-            if not isinstance(entry, dict) or entry.keys() != {"model"}:
-                raise InvalidRequest(f"`fallbacks[{index}]` must be an object with `model` and nothing else")
-        names = [entry["model"] for entry in fallbacks]
-    if names is None:
+def _fallbacks(said: Document) -> tuple[str, ...]:
+    """Anthropic's word for the models that would do too; OpenRouter takes it in the place of its own."""
+    entries = said.value("fallbacks")
+    if entries is None:
         return ()
-    if not isinstance(names, list) or not all(text(name).strip() for name in names):
-        raise _expected(document, "models" if fallbacks is None else "fallbacks", "an array of model names")
-    return tuple(names)
-
-
-def _expected(document: Document, key: str, what: str) -> InvalidRequest:
-    kind = document.kind(key)
-    if kind is None:
-        return InvalidRequest(f"`{key}` is missing; it must be {what}")
-    got = "empty" if document.value(key) == "" else kind
-    return InvalidRequest(f"`{key}` must be {what}, not {got}")
+    if said.value("models") is not None:
+        raise InvalidRequest("`fallbacks` cannot be combined with `models`; send one of them")
+    if not isinstance(entries, list) or len(entries) > _MOST_FALLBACKS:
+        raise reading.expected(said, "fallbacks", f"an array of at most {_MOST_FALLBACKS} entries")
+    for index, entry in enumerate(entries):
+        if not isinstance(entry, dict) or entry.keys() != {"model"} or not text(entry["model"]).strip():
+            raise InvalidRequest(f"`fallbacks[{index}]` must be an object with the name of a `model` and nothing else")
+    return tuple(entry["model"] for entry in entries)
 
 
 def _tool(tool: Json) -> Json:

@@ -16,8 +16,8 @@ BOTH = Target(model="m", reasoning=Reasoning(adaptive=True, budget=(1024, 32000)
 UNKNOWN = Target(model="m")
 
 
-def planned(target: Target, *, forced: bool = False, unsigned: bool = False, **chat: Any) -> Plan:
-    return plan(chat, target, forced=forced, unsigned=unsigned)
+def planned(target: Target, *, blocked: bool = False, unsigned: bool = False, **chat: Any) -> Plan:
+    return plan(chat, target, blocked=blocked, unsigned=unsigned)
 
 
 def budget(target: Target, **chat: Any) -> tuple[int, int | None]:
@@ -57,7 +57,7 @@ def test_without_any_limit_there_is_room_for_an_answer() -> None:
 def test_what_is_cut_or_left_out_is_reported() -> None:
     assert planned(OLDER, reasoning={"max_tokens": 5000}, max_tokens=4000).dropped == ("reasoning.max_tokens",)
     assert planned(OLDER, reasoning={"effort": "high"}, max_tokens=1000).dropped == ("reasoning",)
-    assert planned(OLDER, forced=True, reasoning={"effort": "high"}).dropped == ("reasoning",)
+    assert planned(OLDER, blocked=True, reasoning={"effort": "high"}).dropped == ("reasoning",)
     assert planned(OLDER, unsigned=True, reasoning={"effort": "high"}).dropped == ("reasoning",)
     unable = Target(model="m", supported_parameters=frozenset({"tools"}))
     assert planned(unable, reasoning={"effort": "high"}) == Plan(max_tokens=8192, dropped=("reasoning",))
@@ -82,7 +82,7 @@ def test_a_budget_is_an_effort_where_no_budget_is_taken() -> None:
 
 def test_a_forced_tool_leaves_the_effort_and_calls_of_others_leave_the_thinking() -> None:
     left = Plan(max_tokens=64000, effort="high", dropped=("reasoning",))
-    assert planned(NEWER, forced=True, reasoning={"effort": "high"}) == left
+    assert planned(NEWER, blocked=True, reasoning={"effort": "high"}) == left
     assert planned(NEWER, unsigned=True, reasoning={"effort": "high"}).thinks
 
 

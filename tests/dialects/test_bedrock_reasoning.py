@@ -11,8 +11,8 @@ from routerd.dialects.shape import Target
 HAIKU = Target(model="us.anthropic.claude-haiku-4-5-20251001-v1:0", max_completion_tokens=64_000)
 
 
-def told(vendor: str, model: str, *, blocked: bool = False, **chat: Any) -> Steering:
-    return steered(chat, Target(model=model), vendor, blocked=blocked)
+def told(vendor: str, model: str, *, forced: bool = False, unsigned: bool = False, **chat: Any) -> Steering:
+    return steered(chat, Target(model=model), vendor, forced=forced, unsigned=unsigned)
 
 
 @pytest.mark.parametrize("vendor", ["anthropic", "amazon", "openai", "meta", ""])
@@ -21,7 +21,9 @@ def test_nothing_is_said_where_nothing_is_asked(vendor: str) -> None:
 
 
 def test_claude_is_given_a_budget_within_its_answer() -> None:
-    found = steered({"reasoning": {"effort": "high"}, "max_tokens": 10_000}, HAIKU, "anthropic", blocked=False)
+    found = steered(
+        {"reasoning": {"effort": "high"}, "max_tokens": 10_000}, HAIKU, "anthropic", forced=False, unsigned=False
+    )
     assert found.fields == {"thinking": {"type": "enabled", "budget_tokens": 8000}}
     assert (found.thinks, found.max_tokens, found.effort) == (True, 10_000, None)
 
@@ -46,16 +48,25 @@ def test_newer_models_of_claude_decide_for_themselves(model: str, *, adaptive: b
 
 def test_what_the_catalogue_knows_is_believed() -> None:
     known = Target(model="anthropic.claude-x", reasoning=Reasoning(adaptive=True, efforts=("low", "high")))
-    found = steered({"reasoning": {"effort": "xhigh"}}, known, "anthropic", blocked=False)
+    found = steered({"reasoning": {"effort": "xhigh"}}, known, "anthropic", forced=False, unsigned=False)
     assert found.effort == "high"
     cannot = Target(model="meta.llama", supported_parameters=frozenset({"tools"}))
-    assert steered({"reasoning": {"effort": "low"}}, cannot, "meta", blocked=False).dropped == ("reasoning",)
-    assert steered({"reasoning": {"enabled": False}}, cannot, "meta", blocked=False) == Steering()
+    assert steered({"reasoning": {"effort": "low"}}, cannot, "meta", forced=False, unsigned=False).dropped == (
+        "reasoning",
+    )
+    assert steered({"reasoning": {"enabled": False}}, cannot, "meta", forced=False, unsigned=False) == Steering()
 
 
-def test_claude_does_not_think_where_it_cannot() -> None:
-    found = told("anthropic", HAIKU.model, blocked=True, reasoning={"effort": "high"})
+@pytest.mark.parametrize("why", ["forced", "unsigned"])
+def test_claude_does_not_think_where_it_cannot(why: str) -> None:
+    found = steered(
+        {"reasoning": {"effort": "high"}}, HAIKU, "anthropic", forced=why == "forced", unsigned=why != "forced"
+    )
     assert (dict(found.fields), found.thinks, found.dropped) == ({}, False, ("reasoning",))
+
+
+def test_newer_claude_thinks_on_after_calls_of_others() -> None:
+    assert told("anthropic", "anthropic.claude-opus-4-6-v1", unsigned=True, reasoning={"effort": "high"}).thinks
 
 
 @pytest.mark.parametrize(

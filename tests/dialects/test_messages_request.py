@@ -55,7 +55,7 @@ def test_what_routing_needs() -> None:
 @pytest.mark.parametrize(
     ("raw", "says"),
     [
-        (b"", "not a JSON object"),
+        (b"", "not JSON"),
         (b"[]", "not a JSON object"),
         (b'{"model":"a","model":"b","messages":[]}', "`model` stands twice"),
         (b'{"model":"\xff","messages":[]}', "not UTF-8"),
@@ -66,13 +66,12 @@ def test_what_routing_needs() -> None:
         (b'{"model":"m","messages":"x"}', "`messages` must be an array, not text"),
         (body(stream="yes"), "`stream` must be true or false"),
         (body(provider=[1]), "`provider` must be an object"),
-        (b'{"model":"m","messages":[],"provider":{"a":1,"a":2}}', "`a` stands twice"),
         (body(models="x"), "`models` must be an array of model names"),
-        (body(models=[""]), "`models` must be an array of model names"),
+        (body(models=[""]), "`models[0]` must be the name of a model"),
         (body(models=["a"], fallbacks=[{"model": "b"}]), "cannot be combined"),
         (body(fallbacks=[{"model": "a"}] * 4), "at most 3"),
-        (body(fallbacks=[{"model": "a", "max_tokens": 5}]), "`fallbacks[0]` must be an object with `model`"),
-        (body(fallbacks=[{"model": 7}]), "`fallbacks` must be an array of model names"),
+        (body(fallbacks=[{"model": "a", "max_tokens": 5}]), "`fallbacks[0]` must be an object"),
+        (body(fallbacks=[{"model": 7}]), "`fallbacks[0]` must be an object"),
         (body(fallbacks="a"), "`fallbacks` must be"),
     ],
 )

@@ -5,15 +5,15 @@ from typing import Any
 
 import msgspec
 import pytest
-from openai.types.responses import ResponseStreamEvent
+from openai.types.responses import Response, ResponseStreamEvent
 from openrouter.components.streamevents import StreamEvents
 from pydantic import TypeAdapter
 
-from routerd.dialects import responses, responses_door
+from routerd.dialects import anthropic, cohere, compatible, gemini, ollama, responses, responses_door
 from routerd.dialects.responses_answer import decode
 from routerd.dialects.shape import Json, Origin
 from routerd.wire.sse import fields, split
-from tests.dialects.responses_corpus import Case, events, streams
+from tests.dialects.responses_corpus import Case, cases, events, streams
 
 OPENAI = TypeAdapter[Any](ResponseStreamEvent)
 OPENROUTER = TypeAdapter[Any](StreamEvents)
@@ -202,3 +202,38 @@ def test_a_stream_that_failed_never_looks_finished(chunks: list[Json]) -> None:
 
 def test_an_empty_answer_is_still_a_response() -> None:
     assert kinds(written()) == ["created", "in_progress", "completed"]
+
+
+VENDORS = {
+    "openai.chat": compatible,
+    "anthropic.messages": anthropic,
+    "gemini.stream": gemini,
+    "cohere.v2.chat": cohere,
+    "ollama.chat": ollama,
+}
+
+
+@pytest.mark.parametrize("dialect", VENDORS)
+def test_what_other_vendors_said_is_read_by_both_sdks(dialect: str) -> None:
+    vendor: Any = VENDORS[dialect]
+    recorded = [case for case in cases(dialect) if case.status == 200]
+    counted = 0
+    for case in recorded[:: 5 if dialect == "openai.chat" else 2]:
+        decoder = vendor.decoder()
+        chunks = decoder.feed(case.body) + decoder.close()
+        said = [choice for chunk in chunks for choice in chunk.get("choices") or () if choice.get("index", 0) == 0]
+        if not any(choice.get("finish_reason") for choice in said):
+            continue  # no stream, or one that broke off
+        counted += 1
+        text = "".join(choice["delta"].get("content") or "" for choice in said)
+        names = [
+            call["function"]["name"]
+            for choice in said
+            for call in choice["delta"].get("tool_calls", ())
+            if call.get("id") and call["function"].get("name")
+        ]
+        last = written(*chunks)[-1]["response"]
+        read = Response.construct(**last)
+        assert read.output_text == text, case.name
+        assert [item["name"] for item in last["output"] if item["type"] == "function_call"] == names, case.name
+    assert counted
