@@ -29,7 +29,7 @@ PositiveDuration = Annotated[float, Reader(units.positive_duration)]
 Size = Annotated[int, Reader(units.size)]
 
 DIALECTS = (
-    "openai", "responses", "anthropic", "gemini", "vertex", "bedrock", "azure", "cohere", "ollama", "simulator",
+    "openai", "responses", "anthropic", "gemini", "vertex", "bedrock", "azure", "cohere", "ollama", "voyage", "simulator",
 )  # fmt: skip
 
 

@@ -70,17 +70,18 @@ class Asked:
 
         InvalidRequest where the request cannot be said there.
         """
-        name = self.door.twin if self.door.twin in dialects else dialects[0]
-        dialect, framed = doors.spoken(name, target)
-        if name == self.door.twin and self._passes(target):
+        name, same = doors.named(self.door, dialects), self.door.same
+        if same is not None and name == self.door.twin and self._passes(target):
             return Straight(
                 dialect=name,
-                encoded=self._with_betas(self.door.same.rewrite(self.request, target, **self.way), name),
-                same=self.door.same,
-                speaks=dialect,
+                encoded=self._with_betas(same.rewrite(self.request, target, **self.way), name),
+                same=same,
+                request=self.request,
+                speaks=doors.DIALECTS[name],
                 open_encoder=partial(self.door.encoder, **self.way),
                 origin=self._origin(model),
             )
+        dialect, framed = doors.spoken(name, target, kind=self.door.kind)
         origin = self._origin(model, request=decoded(self.request.raw))
         encoded = doors.framed(dialect.encode(self.chat, framed), framed)
         return Translated(

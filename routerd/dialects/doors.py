@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -17,12 +17,15 @@ from routerd.dialects import (
     cohere,
     compatible,
     completions,
+    embeddings,
+    embeddings_forms,
     gemini,
     gemini_door,
     gemini_tap,
     messages,
     ollama,
     openai,
+    rerank,
     responses,
     responses_door,
     responses_tap,
@@ -32,7 +35,8 @@ from routerd.dialects.openai_answer import Amendment, Answer
 from routerd.dialects.openai_error import ProviderError
 from routerd.dialects.openai_stream import StreamTap
 from routerd.dialects.shape import Amend, Decoder, Encoded, Encoder, Json, Origin, Request, Tap, Target
-from routerd.errors import RouterdError
+from routerd.errors import InvalidRequest, RouterdError
+from routerd.wire.jsonsplice import Document
 from routerd.wire.lenient import readable
 
 Mask = Callable[[str], str]
@@ -59,6 +63,8 @@ class Same(msgspec.Struct, frozen=True, kw_only=True):
     read_answer: Callable[[bytes], Answer | ProviderError]
     amend_answer: Callable[[bytes, Amendment, bool, Answer], bytes]
     """(body, amendment, fingerprint, answer)"""
+    conform: Callable[[bytes, Request], bytes] | None = None
+    """What the request asked for and the provider may have left to us; (body, request)."""
 
 
 class Door(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,7 +73,8 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     twin: str
     """The dialect that is the same API."""
-    same: Same
+    same: Same | None
+    """None: no provider's API is the same."""
     read: Callable[..., Request]
     to_chat: Callable[..., Json]
     answer: Callable[[Json, Origin], bytes]
@@ -100,6 +107,21 @@ def _amended(body: bytes, amendment: Amendment, fingerprint: bool, answer: Answe
 
 
 OPENAI = Same(rewrite=_chat_request, tap=_stream_tap, read_answer=openai.read_answer, amend_answer=_amended)
+
+
+def _encoding(request: Request) -> str | None:
+    """How the client wants its vectors."""
+    if b'"encoding_format"' not in request.raw:
+        return None
+    found = Document.parse(request.raw).value("encoding_format")
+    return found if isinstance(found, str) else None
+
+
+def _reranked(neutral: Json, origin: Origin) -> bytes:
+    provider = neutral.get("provider")
+    name = msgspec.json.decode(provider) if isinstance(provider, msgspec.Raw) else ""
+    return rerank.answer(neutral, origin.request, origin, provider=name)
+
 
 CHAT = Door(
     name="chat",
@@ -174,11 +196,43 @@ GEMINI = Door(
     error=gemini_door.error,
 )
 
+EMBEDDINGS = Door(
+    name="embeddings",
+    twin="openai",
+    kind="embedding",
+    same=Same(
+        rewrite=embeddings.encode,
+        tap=_stream_tap,
+        read_answer=embeddings.read_answer,
+        amend_answer=_amended,
+        conform=lambda body, request: embeddings.conformed(body, _encoding(request)),
+    ),
+    read=embeddings.read,
+    to_chat=embeddings.to_neutral,
+    answer=lambda neutral, origin: embeddings.answer(neutral, origin.request, origin),
+    encoder=chat.encoder,
+    error=chat.error,
+)
+
+RERANK = Door(
+    name="rerank",
+    twin="",
+    kind="rerank",
+    same=None,
+    read=rerank.read,
+    to_chat=rerank.to_neutral,
+    answer=_reranked,
+    encoder=chat.encoder,
+    error=chat.error,
+)
+
 PATHS: Mapping[str, Door] = {
     "chat/completions": CHAT,
     "completions": COMPLETIONS,
     "messages": MESSAGES,
     "responses": RESPONSES,
+    "embeddings": EMBEDDINGS,
+    "rerank": RERANK,
 }
 """Doors by their path under /v1 and /api/v1; Gemini's holds the model's name."""
 
@@ -204,8 +258,36 @@ AZURE_VERSION = "2024-10-21"
 """https://learn.microsoft.com/en-us/azure/ai-foundry/openai/api-version-lifecycle: the newest that is not a preview."""
 
 
-def spoken(name: str, target: Target) -> tuple[Dialect, Target]:
+def _form(form: embeddings_forms.Form) -> Dialect:
+    """A form of embedding or reranking as a dialect that has no streams."""
+    return Dialect(encode=form.encode, decode=form.decode, decoder=compatible.decoder, decode_error=openai.decode_error)
+
+
+FORMS: Mapping[str, Mapping[str, Dialect]] = {
+    "embedding": {name: _form(form) for name, form in embeddings_forms.FORMS.items()},
+    "rerank": {name: _form(form) for name, form in rerank.FORMS.items()},
+}
+"""What is spoken to providers of vectors and of ranks, by kind and dialect."""
+
+
+def named(door: Door, dialects: Sequence[str]) -> str:
+    """The dialect in which a request of a door is sent: the door's own if it is there, else the first that can say it.
+
+    InvalidRequest without any.
+    """
+    if door.twin in dialects:
+        return door.twin
+    able = FORMS.get(door.kind, {*DIALECTS, "vertex"})
+    found = next((name for name in dialects if name in able), None)
+    if found is None:
+        raise InvalidRequest(f"the {door.name} door cannot be served in {' or '.join(dialects)}")
+    return found
+
+
+def spoken(name: str, target: Target, *, kind: str) -> tuple[Dialect, Target]:
     """The dialect that a provider's `name` for it means, and the target in that cloud's frame."""
+    if kind in FORMS:
+        return FORMS[kind][name], msgspec.structs.replace(target, frame="vertex" if name == "vertex" else "")
     if name == "vertex":
         inner = "anthropic" if target.model.startswith("claude") else "gemini"
         return DIALECTS[inner], msgspec.structs.replace(target, frame="vertex")

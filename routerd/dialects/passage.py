@@ -13,7 +13,7 @@ import msgspec
 from routerd.dialects.doors import Dialect, Same
 from routerd.dialects.openai_answer import Amendment, Answer, ProviderAnswerInvalid, text_of, usage_of
 from routerd.dialects.openai_error import ProviderError
-from routerd.dialects.shape import Amend, Encoded, Encoder, Json, Origin, Tap
+from routerd.dialects.shape import Amend, Encoded, Encoder, Json, Origin, Request, Tap
 from routerd.dialects.translation import Translation
 from routerd.usage import Usage
 
@@ -54,6 +54,7 @@ class Straight(msgspec.Struct, frozen=True, kw_only=True):
     dialect: str
     encoded: Encoded
     same: Same
+    request: Request
     speaks: Dialect
     open_encoder: Callable[[Origin], Encoder]
     origin: Origin
@@ -71,7 +72,8 @@ class Straight(msgspec.Struct, frozen=True, kw_only=True):
         if isinstance(answer, ProviderError):
             return answer
         added = amendment(amend, answer.usage)
-        return answer, self.same.amend_answer(body, added, fingerprint, answer)
+        body = self.same.amend_answer(body, added, fingerprint, answer)
+        return answer, body if self.same.conform is None else self.same.conform(body, self.request)
 
     def refusal(self, status: int, body: bytes) -> ProviderError:
         """The provider's error answer."""
