@@ -42,11 +42,13 @@ class StreamDecoder:
 
     def feed(self, data: bytes) -> list[Json]:
         """The chunks that are complete with `data`. Never raises."""
+        if self.error is not None:
+            return []
         if self._unframed is not None:
             data = self._unframed.feed(data)
         if self._json is not False:
             self._body += data
-            if self._json is None and (start := self._body.lstrip()[:1]):
+            if self._json is None and (start := data.lstrip()[:1]):
                 self._json = start == b"{"
             if self._json is not False:
                 return self._bounded(len(self._body))

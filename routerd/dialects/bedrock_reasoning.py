@@ -90,7 +90,7 @@ def _wish(chat: Json) -> _Wish:
 def _claude(chat: Json, target: Target, *, forced: bool, unsigned: bool) -> Steering:
     if target.reasoning is None and _ADAPTIVE.search(target.model):
         target = msgspec.structs.replace(target, reasoning=Reasoning(adaptive=True, default_enabled=False))
-    plan = anthropic_thinking.plan(chat, target, forced=forced, unsigned=unsigned)
+    plan = anthropic_thinking.plan(chat, target, blocked=forced, unsigned=unsigned)
     return Steering(
         fields={"thinking": plan.thinking} if plan.thinking else {},
         effort=plan.effort,

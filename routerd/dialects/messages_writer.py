@@ -28,7 +28,7 @@ class _Call:
 class Writer:
     """The blocks of one message."""
 
-    __slots__ = ("_at", "_calls", "_details", "_index", "_open", "_thought", "_waiting", "called")
+    __slots__ = ("_at", "_calls", "_index", "_open", "_thought", "_waiting", "called")
 
     def __init__(self) -> None:
         self._index = -1

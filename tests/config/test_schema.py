@@ -16,24 +16,30 @@ from routerd.catalogue.schema import Price
 from routerd.config import walk
 from routerd.config.faults import Faults
 from routerd.config.load import load, parse
-from routerd.config.schema import Config, Provider, Routing, Server, SpendLog, Timeout
+from routerd.config.schema import READERS, Config, Key, Routing, Server, SpendLog, Timeout, VirtualModel
 from routerd.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "routerd.example.toml"
 DOCS = ROOT / "docs" / "config.md"
-NAMED = {"providers": "NAME", "providers.NAME.models": "MODEL", "models": "NAME", "keys": "NAME"}
+NAMED = {
+    "providers": "NAME", "providers.NAME.models": "MODEL", "models": "NAME", "environments": "NAME", "keys": "NAME",
+}  # fmt: skip
 """What docs/config.md calls the names that are the user's own."""
-REQUIRED = {"prompt": 1, "completion": 1}
-"""What a price cannot do without."""
+REQUIRED = {Price: {"prompt": 1, "completion": 1}, VirtualModel: {"models": ["m"]}, Key: {"hash": "sha256:"}}
+"""What a table cannot do without."""
+OPEN = {"presets"}
+"""Tables whose keys are the user's own."""
 
 
 def keys(kind: type[msgspec.Struct], table: str = "") -> Iterator[tuple[type[msgspec.Struct], str, str]]:
     """Every key of the schema: its struct, its table as the documentation writes it, its name."""
     for field in msgspec.structs.fields(kind):
-        path = f"{table}.{field.name}" if table else field.name
+        path = f"{table.strip('[]')}.{field.name}" if table else field.name
         hint = get_type_hints(kind, include_extras=True)[field.name]
-        inner, many = struct_of(hint), get_origin(hint) is tuple
+        inner, many = None if (kind, field.name) in READERS else struct_of(hint), get_origin(hint) is tuple
+        if path in OPEN:
+            continue
         if inner is None or field.name == "price" or (many and table):
             yield kind, table, field.name
         if inner is not None:
@@ -64,6 +70,15 @@ def test_the_walk_over_the_schema_finds_keys_at_every_depth() -> None:
     assert ("server", "listen") in KEYS
     assert ("providers.NAME.timeout", "idle") in KEYS
     assert ("providers.NAME.models.MODEL.price", "cache_read") in KEYS
+    assert ("[rules]", "deny") in KEYS
+    assert ("rules.when", "prompt_tokens") in KEYS
+    assert ("environments.NAME.allow", "regions") in KEYS
+
+
+@pytest.mark.parametrize("table", sorted(OPEN))
+def test_tables_of_the_users_own_keys_are_documented_and_in_the_example(table: str) -> None:
+    assert f"{table}.NAME" in sections()
+    assert re.search(rf"^\[{table}\.\w+\]", EXAMPLE.read_text(encoding="utf-8"), re.MULTILINE)
 
 
 @pytest.mark.parametrize(("table", "name"), KEYS, ids=str)
@@ -134,8 +149,7 @@ def test_the_documented_default_is_the_default(kind: type[msgspec.Struct], table
         assert field.required
     elif cell.startswith("`"):
         faults = Faults("docs", index={})
-        others = {other: REQUIRED[other] for other in REQUIRED if kind is Price}
-        built = walk.build(kind, {**others, **tomllib.loads(f"{name} = {cell.strip('`')}")}, faults)
+        built = walk.build(kind, {**REQUIRED.get(kind, {}), **tomllib.loads(f"{name} = {cell.strip('`')}")}, faults)
         assert faults.report() == ()
         assert getattr(built, name) == default
     else:
