@@ -29,7 +29,8 @@ PositiveDuration = Annotated[float, Reader(units.positive_duration)]
 Size = Annotated[int, Reader(units.size)]
 
 DIALECTS = (
-    "openai", "responses", "anthropic", "gemini", "vertex", "bedrock", "azure", "cohere", "ollama", "voyage", "simulator",
+    "openai", "responses", "anthropic", "gemini", "vertex", "bedrock", "azure", "cohere", "ollama", "voyage",
+    "simulator",
 )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -293,6 +294,10 @@ def spoken(name: str, target: Target, *, kind: str) -> tuple[Dialect, Target]:
         return DIALECTS[inner], msgspec.structs.replace(target, frame="vertex")
     if name == "azure":
         return DIALECTS[name], msgspec.structs.replace(target, frame="azure")
+    if name == "responses":  # reasoning is sealed by its vendor, and goes back to nobody else
+        seal = responses.format_of(target)
+        decode, decoder = partial(responses.decode, format=seal), partial(responses.decoder, format=seal)
+        return msgspec.structs.replace(DIALECTS[name], decode=decode, decoder=decoder), target
     return DIALECTS[name], target
 
 

@@ -21,7 +21,7 @@ from routerd.config.load import parse
 SLUGS = sorted(providers())
 USED_ELSEWHERE = {"GITHUB_TOKEN", "GOOGLE_API_KEY", "HF_TOKEN", "META_API_KEY", "CODESTRAL_API_KEY", "WANDB_API_KEY"}
 """Variables that many machines have for other reasons: a provider is never given them unasked."""
-DIALECTS = {"openai", "responses", "anthropic", "gemini", "vertex", "bedrock", "azure", "cohere", "ollama"}
+DIALECTS = {"openai", "responses", "anthropic", "gemini", "vertex", "bedrock", "azure", "cohere", "ollama", "voyage"}
 TEMPLATES = {"account", "region", "project", "resource"}
 DAY = re.compile(r"20\d\d-[01]\d(-[0-3]\d)?")
 
