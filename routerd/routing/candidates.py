@@ -55,6 +55,9 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """The day of its release, "YYYY-MM-DD"."""
     shutdown: str | None = None
     """The day from which it is gone, "YYYY-MM-DD"."""
+    knowledge: str | None = None
+    """ "YYYY-MM" or "YYYY-MM-DD": what it was taught ends here."""
+    hugging_face_id: str | None = None
     local: bool = False
     """It runs on a machine of the user's own."""
     implicit_cache: bool = False
