@@ -9,7 +9,7 @@ from msgspec import structs
 
 from routerd.catalogue.load import models as catalogue_models
 from routerd.catalogue.schema import ModelFacts, Price
-from routerd.config import known
+from routerd.config import known, regions
 from routerd.config.schema import Provider, ProviderModel
 from routerd.routing.candidates import Endpoint
 
@@ -34,8 +34,22 @@ def of(name: str, provider: Provider, *, keys: int, newer: Path | None = None) -
 
 
 def models(name: str, provider: Provider, newer: Path | None = None) -> tuple[ModelFacts, ...]:
-    """What the catalogue knows of a provider's models."""
-    return () if known.simulated(provider) else catalogue_models(provider.like or name, newer)
+    """What the catalogue knows of a provider's models, as far as they can be called from the provider's region."""
+    if known.simulated(provider):
+        return ()
+    rows = catalogue_models(provider.like or name, newer)
+    return tuple([row for row in rows if row.tag is None or regions.serves(row.tag, provider.region)])
+
+
+def aliases(served: Iterable[Endpoint], name: str, provider: Provider, newer: Path | None = None) -> list[Endpoint]:
+    """The provider's endpoints under the other names that it takes for them; those names are what it is sent.
+
+    A family's "latest" without a version is sent as the model that it is: not every provider knows such a name itself.
+    """
+    others = {row.native: row.aliases for row in models(name, provider, newer) if row.aliases}
+    return [
+        structs.replace(endpoint, model=alias)
+    ]
 
 
 def pattern(name: str, provider: Provider, *, keys: int, native: str = "") -> Endpoint:
@@ -80,6 +94,8 @@ def _known(name: str, provider: Provider, model: ModelFacts, *, keys: int) -> En
         data=data,
         local=local,
         shutdown=model.shutdown,
+        knowledge=model.knowledge,
+        hugging_face_id=model.hugging_face_id,
         created=model.created,
         implicit_cache=model.implicit_cache,
         cache_ttl=facts.cache_ttl if facts is not None else None,

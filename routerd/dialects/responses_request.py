@@ -207,14 +207,14 @@ def _tools(chat: Json, dropped: list[str]) -> Json:
     for tool in records(chat.get("tools")):
         kind = tool.get("type")
         if kind in _SEARCH:
-            tools.append(_search(record(tool.get("parameters")) or tool))
+            tools.append(search_of(record(tool.get("parameters")) or tool))
         elif said := _tool(kind, tool):
             tools.append(said)
         else:
             dropped.append(f"tools.{kind}")
     if isinstance(options := chat.get("web_search_options"), dict):
-        tools.append(_search(options))
-    tools += [_search(plugin) for plugin in records(chat.get("plugins")) if _searches(plugin)]
+        tools.append(search_of(options))
+    tools += [search_of(plugin) for plugin in records(chat.get("plugins")) if _searches(plugin)]
     found: Json = {"tools": tools} if tools else {}
     if (choice := chat.get("tool_choice")) is not None and tools:
         found["tool_choice"] = _choice(choice)
@@ -243,7 +243,7 @@ def _searches(plugin: Mapping[str, Any]) -> bool:
     return plugin.get("id") == "web" and plugin.get("enabled") is not False
 
 
-def _search(options: Mapping[str, Any]) -> Json:
+def search_of(options: Mapping[str, Any]) -> Json:
     """A web search, its size and place taken over."""
     tool: Json = {"type": "web_search"}
     if (size := options.get("search_context_size")) is not None:

@@ -38,6 +38,8 @@ _LONGEST = 16 << 20
 
 _THOUGHT = "thought"
 """In `_sent`: what a reasoning item's deltas told, of its summary or of itself."""
+_DONE = "done"
+"""In `_sent`: an item has ended."""
 
 
 class ResponsesDecoder:
@@ -183,6 +185,7 @@ class ResponsesDecoder:
         """An item that is done, as far as its deltas have not told it."""
         item = record(event.get("item"))
         kind, place = item.get("type"), _item(event)
+        self._sent[place, _DONE] = 1
         if kind == "message":
             return self._message(item, place)
         if kind == "reasoning":
@@ -238,7 +241,7 @@ class ResponsesDecoder:
         """The end: what no event has told, why it ended, and what it took."""
         response = record(event.get("response"))
         chunks = self._created(event)
-        if not self._sent and not self._calls:
+        if not self._sent:
             for number, item in enumerate(records(response.get("output"))):
                 chunks += self._finished({"item": item, "output_index": number})
         finish, native = finish_of(response, called=bool(self._calls))

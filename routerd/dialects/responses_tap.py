@@ -20,7 +20,7 @@ from routerd.dialects.openai_answer import Amendment, Answer, amended, text_of, 
 from routerd.dialects.openai_error import ProviderError
 from routerd.dialects.reading import ROUTER_MEMBERS
 from routerd.dialects.responses_reasoning import FORMATS, MARK, format_of, items_of, unpack
-from routerd.dialects.responses_request import path_of, reasoning_of
+from routerd.dialects.responses_request import path_of, reasoning_of, search_of
 from routerd.dialects.responses_words import raw_costs
 from routerd.dialects.shape import Amend, Encoded, Json, Request, Target
 from routerd.usage import Usage
@@ -32,6 +32,9 @@ _WITH_EFFECT = ("plugins", "transforms", "preset", "stop_server_tools_when", "im
 """OpenRouter's members that would change the answer: taken out, and the client is told."""
 _ROUTER_ONLY = ROUTER_MEMBERS | {"usage", "debug", "cache_control", *_WITH_EFFECT}
 _REASONING_OF_OPENROUTER = ("max_tokens", "enabled", "exclude")
+
+_OWN_TOOLS = b'"openrouter:'
+"""In a request with tools that OpenRouter carries out."""
 
 _INSISTED_ON = (
     *("completed_at", "error", "frequency_penalty", "incomplete_details", "instructions", "metadata"),
@@ -64,10 +67,26 @@ def rewrite(request: Request, target: Target) -> Encoded:
         if any(key in reasoning for key in _REASONING_OF_OPENROUTER):
             chat = {"reasoning": reasoning, "max_tokens": document.value("max_output_tokens")}
             changes["reasoning"] = msgspec.json.encode(reasoning_of(chat, target, dropped))
+        if _OWN_TOOLS in request.raw:
+            changes["tools"] = msgspec.json.encode(_native(document.value("tools"), dropped))
     if MARK.encode() in request.raw:
         changes["input"] = msgspec.json.encode(_unpacked(document.value("input"), target))
     body = document.edit(set=changes, remove=removed)
     return Encoded(path=path_of(target), body=body, dropped=tuple(dict.fromkeys(dropped)))
+
+
+def _native(tools: object, dropped: list[str]) -> list[Json]:
+    """The tools with OpenRouter's search as this API's own, and without the rest that OpenRouter carries out itself."""
+    kept: list[Json] = []
+    for tool in records(tools):
+        kind = string(tool.get("type"))
+        if kind == "openrouter:web_search":
+            kept.append(search_of(record(tool.get("parameters"))))
+        elif kind.startswith("openrouter:"):
+            dropped.append(f"tools.{kind}")
+        else:
+            kept.append(tool)
+    return kept
 
 
 def _unpacked(given: object, target: Target) -> object:

@@ -248,7 +248,7 @@ def _shares(other: Candidate, failed: Candidate, failure: Failure) -> bool:
         return other.entry == failed.entry
     if failure.status == 429 or failure.status in REFUSED_KEY:
         return False
-    return other.endpoint == failed.endpoint
+    return other.endpoint.place == failed.endpoint.place
 
 
 def describe(tried: Tried) -> str:

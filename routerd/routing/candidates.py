@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -56,6 +55,9 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """The day of its release, "YYYY-MM-DD"."""
     shutdown: str | None = None
     """The day from which it is gone, "YYYY-MM-DD"."""
+    knowledge: str | None = None
+    """ "YYYY-MM" or "YYYY-MM-DD": what it was taught ends here."""
+    hugging_face_id: str | None = None
     local: bool = False
     """It runs on a machine of the user's own."""
     implicit_cache: bool = False
@@ -217,20 +219,3 @@ def unknown(name: str, book: Names, lists: Lists) -> str:
     else:
         text = f'no configured provider serves a model called "{name}"'
     return f"{text}; nearest: {', '.join(nearest)}" if nearest else text
-
-
-def expand(entries: Sequence[Sequence[Endpoint]], *, turn: int) -> list[Candidate]:
-    """Every endpoint of every entry once, with each key of its pool; `turn` rotates it: the keys share the load."""
-    out: list[Candidate] = []
-    seen: set[tuple[str, str]] = set()
-    for entry, endpoints in enumerate(entries):
-        for endpoint in endpoints:
-            if endpoint.place not in seen:
-                seen.add(endpoint.place)
-                out += [Candidate(endpoint, (turn + i) % endpoint.keys, entry) for i in range(endpoint.keys)]
-    return out
-
-
-def describe(endpoint: Endpoint) -> dict[str, Any]:
-    """The endpoint as an error or a dry run names it."""
-    return {"provider": endpoint.provider, "model": endpoint.model}

@@ -190,7 +190,7 @@ class Health:
         rests = self._rests.get(where)
         if rests is not None:
             running = [rest for rest in (rests.get(EVERY), rests.get(candidate.key)) if rest and rest.until > now]
-            if running:
+            if running:  # what the provider asked for counts before what we chose ourselves
                 return max(running, key=lambda rest: (rest.asked, rest.until))
         if where in self._troubled and (state := self._states[where]).probe_until > now:
             return Rest(state.probe_until, "another request is finding out whether it is back", asked=False)

@@ -13,8 +13,7 @@ from typing import Any, Literal, get_args
 
 import msgspec
 
-from routerd.errors import InvalidRequest, NothingLeft
-from routerd.routing.candidates import Endpoint
+from routerd.errors import InvalidRequest
 from routerd.routing.slugs import normal
 
 Sort = Literal["price", "throughput", "latency", "exacto"]
@@ -236,34 +235,3 @@ READERS: Mapping[str, Callable[[Any, str], dict[str, Any]]] = {
     "options": _options,
 }
 """Each member of `provider` and how it is read, in the order of OpenRouter's page."""
-
-
-def apply(entries: Sequence[Sequence[Endpoint]], wanted: Preferences) -> Sequence[Sequence[Endpoint]]:
-    """What `wanted` leaves of the endpoints of each of the request's models, in its order; without health and needs.
-
-    Raises NothingLeft, naming what excluded them, when no model has one left.
-    """
-    if wanted is ANY:
-        return entries
-    from routerd.routing import filters  # noqa: PLC0415  # they read preferences themselves
-    from routerd.routing.layers import Layer  # noqa: PLC0415
-
-    layer = Layer(source="the request", wants=wanted)
-    left: list[list[Endpoint]] = []
-    reasons: list[str] = []
-    for endpoints in entries:
-        faults = [next(filters.layer_faults(endpoint, layer), None) for endpoint in endpoints]
-        reasons += [fault.reason for fault in faults if fault is not None]
-        kept = [endpoint for endpoint, fault in zip(endpoints, faults, strict=True) if fault is None]
-        named, others = filters.first_named(kept, wanted.order or ())
-        if wanted.allow_fallbacks is False:
-            left.append(named if wanted.order else kept[:1])
-        else:
-            left.append([*named, *others])
-    if not any(left):
-        excluded_by = list(dict.fromkeys(reasons)) or ["allowed_providers"]
-        raise NothingLeft(
-            f"the request's `provider` preferences leave no endpoint ({', '.join(excluded_by)})",
-            metadata={"excluded_by": excluded_by},
-        )
-    return left

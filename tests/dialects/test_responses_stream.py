@@ -193,6 +193,18 @@ def test_a_stream_of_one_event_says_everything() -> None:
     assert decoder.done
 
 
+def test_what_an_item_told_is_not_told_again_at_the_end() -> None:
+    items = [
+        {"type": "image_generation_call", "result": "AA"},
+        {"type": "reasoning", "id": "rs", "summary": [], "encrypted_content": "gAA"},
+    ]
+    done = [event("response.output_item.done", output_index=at, item=item) for at, item in enumerate(items)]
+    chunks, _ = read(*done, event("response.completed", response={"output": items}))
+    said = gathered(chunks)
+    assert len(said["images"]) == 1
+    assert len(said["reasoning_details"]) == 1
+
+
 def test_an_answer_cut_short() -> None:
     details = {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
     chunks, decoder = read(event("response.incomplete", response=details))

@@ -212,6 +212,16 @@ def test_reasoning_in_openrouters_words_is_translated() -> None:
     assert json.loads(rewritten(reasoning={"effort": "low"}).body)["reasoning"] == {"effort": "low"}
 
 
+def test_tools_of_openrouters_are_translated_or_told() -> None:
+    function = {"type": "function", "name": "f"}
+    size = {"search_context_size": "low"}
+    tools = [function, {"type": "openrouter:web_search", "parameters": size}, {"type": "openrouter:datetime"}]
+    encoded = rewritten(tools=tools)
+    assert json.loads(encoded.body)["tools"] == [function, {"type": "web_search", **size}]
+    assert encoded.dropped == ("tools.openrouter:datetime",)
+    assert json.loads(rewritten(Target(model="b", openrouter=True), tools=tools).body)["tools"] == tools
+
+
 def test_reasoning_that_was_packed_for_the_client_does_not_reach_openai() -> None:
     claude = pack([{"type": "reasoning.text", "text": "hm", "signature": "s", "format": "anthropic-claude-v1"}])
     own = pack([{"type": "reasoning.encrypted", "data": "gAA", "id": "rs_1", "format": OPENAI}])

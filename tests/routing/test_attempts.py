@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routerd.errors import envelope
-from routerd.routing.attempts import STATUS_OF, Attempts, Failure, Reply, Try
+from routerd.routing.attempts import LONGEST_WAIT, STATUS_OF, Attempts, Carry, Failure, Reply, Try, Wait
 from routerd.routing.candidates import Candidate, Endpoint
 
 ONE = Endpoint(provider="one", model="m", id="one/m", keys=2)
@@ -85,7 +85,7 @@ def test_whatever_fails_no_candidate_is_tried_twice_and_it_comes_to_an_end(
     attempts = Attempts(order, most=most)
     for failure in failed:
         decision = attempts.failed(failure, ms=1)
-        if isinstance(decision, Reply):
+        if not isinstance(decision, Try):
             break
         assert decision.candidate is attempts.candidate
     assert isinstance(decision, Reply)
@@ -133,3 +133,128 @@ def test_the_providers_own_words_are_in_the_metadata() -> None:
     error = attempts.error()
     assert error.metadata == {"provider_name": "one", "raw": '{"a":1}', "provider_code": "rpm"}
     assert (error.retry_after, error.error_type) == (3.0, "rate_limit_exceeded")
+
+
+@pytest.mark.parametrize(
+    ("failure", "counts", "of_the_key"),
+    [
+        (status(401), "failed", True),
+        (status(403), "ignored", True),
+        (status(404), "failed", False),
+        (status(429), "limited", True),
+        (status(503), "failed", False),
+        (status(400), "ignored", False),
+        (Failure(kind="connect", message=""), "failed", False),
+    ],
+)
+def test_what_a_failure_is_in_the_record_of_its_endpoint(failure: Failure, counts: str, of_the_key: bool) -> None:
+    assert (failure.counts_as, failure.of_the_key) == (counts, of_the_key)
+
+
+def test_moderation_is_about_what_the_client_wrote_whatever_its_status() -> None:
+    refused = Failure(status=403, message="flagged", code="content_policy_violation")
+    assert refused.clients_fault
+    assert not refused.resting
+    assert after(refused, OTHER_KEY, ELSEWHERE, OTHER_MODEL) == OTHER_MODEL
+
+
+# The deadline, and the last resort.
+
+
+def test_after_the_deadline_nothing_is_tried() -> None:
+    attempts = Attempts([FIRST, ELSEWHERE], most=9, deadline=60.0)
+    assert isinstance(attempts.failed(status(500), ms=1, now=59.9), Try)
+    attempts = Attempts([FIRST, ELSEWHERE], most=9, deadline=60.0, retries=5)
+    assert isinstance(attempts.failed(status(500), ms=1, now=60.0), Reply)
+
+
+def waiting(*failed: Failure, retries: int = 1, deadline: float = 60.0, draw: float = 0.5) -> Wait | Reply:
+    attempts = Attempts([FIRST, ELSEWHERE], most=9, deadline=deadline, retries=retries, draw=lambda: draw)
+    for failure in failed:
+        decision = attempts.failed(failure, ms=1, now=1.0)
+    assert isinstance(decision, (Wait, Reply))
+    return decision
+
+
+def test_only_when_nobody_else_is_left_somebody_is_asked_again() -> None:
+    decision = waiting(status(500), status(503))
+    assert decision == Wait(FIRST, 1.0)
+
+
+def test_it_is_the_one_that_wants_the_shortest_wait_and_it_is_obeyed() -> None:
+    slow = Failure(status=429, message="", retry_after=4.0)
+    slower = Failure(status=429, message="", retry_after=9.0)
+    assert waiting(slower, slow) == Wait(ELSEWHERE, 4.0)
+
+
+@pytest.mark.parametrize(
+    "failed",
+    [
+        (status(500), status(400)),
+        (status(401), status(403)),
+        (status(404), status(404)),
+        (Failure(status=429, message="", retry_after=LONGEST_WAIT + 1),) * 2,
+    ],
+)
+def test_what_will_not_pass_in_a_moment_is_not_waited_for(failed: tuple[Failure, ...]) -> None:
+    attempts = Attempts([FIRST, ELSEWHERE], most=9, retries=3)
+    decisions = [attempts.failed(failure, ms=1) for failure in failed]
+    able = any(failure.status >= 500 for failure in failed)
+    assert isinstance(decisions[-1], Wait if able else Reply)
+
+
+def test_waits_grow_are_spread_and_are_few() -> None:
+    for draw, expected in ((0.0, [0.25, 0.5, 1.0]), (0.999, [0.7495, 1.499, 2.998])):
+        attempts = Attempts([FIRST], most=9, retries=3, draw=lambda: draw)  # noqa: B023  # used at once
+        decisions = [attempts.failed(status(500), ms=1) for _ in range(4)]
+        assert [one.seconds for one in decisions if isinstance(one, Wait)] == pytest.approx(expected)
+        assert isinstance(decisions[-1], Reply)
+
+
+def test_a_wait_that_would_end_after_the_deadline_is_not_begun() -> None:
+    assert isinstance(waiting(status(500), status(500), deadline=1.5), Reply)
+    assert isinstance(waiting(status(500), status(500), retries=0), Reply)
+
+
+# Hedging.
+
+
+def test_a_hedge_is_another_endpoint_of_the_same_model() -> None:
+    attempts = Attempts([FIRST, OTHER_KEY, OTHER_MODEL, ELSEWHERE], most=9)
+    assert attempts.hedge() == Try(ELSEWHERE)
+    assert attempts.second == ELSEWHERE
+    assert attempts.hedge() is None, "one at a time"
+    assert Attempts([FIRST, OTHER_KEY], most=9).hedge() is None
+    assert Attempts([FIRST, ELSEWHERE], most=1).hedge() is None
+
+
+def test_the_first_token_wins_and_the_other_is_cancelled() -> None:
+    for winner, loser in ((FIRST, ELSEWHERE), (ELSEWHERE, FIRST)):
+        attempts = Attempts([FIRST, ELSEWHERE], most=9)
+        attempts.hedge()
+        assert attempts.won(winner) == loser
+        assert (attempts.candidate, attempts.committed, attempts.second) == (winner, True, None)
+        assert attempts.hedge() is None
+    assert Attempts([FIRST], most=1).won(FIRST) is None
+
+
+@pytest.mark.parametrize(("failing", "left"), [(FIRST, ELSEWHERE), (ELSEWHERE, FIRST)])
+def test_where_one_of_two_fails_the_other_goes_on(failing: Candidate, left: Candidate) -> None:
+    third = Candidate(Endpoint(provider="three", model="m", id="three/m"))
+    attempts = Attempts([FIRST, ELSEWHERE, third], most=9)
+    attempts.hedge()
+    assert attempts.failed(status(500), ms=1, candidate=failing) == Carry(left)
+    assert attempts.failed(status(500), ms=1, candidate=left) == Try(third)
+    assert [tried.candidate for tried in attempts.tried] == [failing, left]
+
+
+# Continuation.
+
+
+def test_a_broken_answer_is_continued_at_another_endpoint_or_honestly_ended() -> None:
+    attempts = Attempts([FIRST, OTHER_KEY, ELSEWHERE], most=9)
+    attempts.won(FIRST)
+    broken = Failure(kind="disconnected", message="cut")
+    assert attempts.resume(broken, ms=5) == Try(ELSEWHERE)
+    assert attempts.committed
+    assert isinstance(attempts.resume(broken, ms=5), Reply)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from routerd.errors import UnknownModel
-from routerd.routing.candidates import Candidate, Endpoint, Names, describe, expand, names, resolve
+from routerd.routing.candidates import Endpoint, Names, groups, is_known, names, passed_on, resolve, unknown
 
 GROQ = Endpoint(provider="groq", model="openai/gpt-oss-120b", id="openai/gpt-oss-120b")
 LAB = Endpoint(provider="lab", model="gpt-oss", id="openai/gpt-oss-120b", keys=3)
@@ -90,27 +88,66 @@ def test_an_unknown_name_is_refused_with_the_nearest_ones(name: str, says: str) 
     assert says in caught.value.message
 
 
-def test_every_endpoint_is_tried_once_with_each_key_of_its_pool() -> None:
-    assert expand([(LAB, MINI), (MINI, GROQ)], turn=0) == [
-        Candidate(LAB, 0, 0),
-        Candidate(LAB, 1, 0),
-        Candidate(LAB, 2, 0),
-        Candidate(MINI, 0, 0),
-        Candidate(GROQ, 0, 1),
-    ]
+def test_an_endpoint_knows_every_slug_that_means_it() -> None:
+    east = Endpoint(provider="Google-Vertex", tag="google-vertex/us-east5", model="m", id="m")
+    assert (east.slug, east.place) == ("google-vertex/us-east5", ("google-vertex/us-east5", "m"))
+    assert east.slugs == {"google-vertex", "google-vertex/us-east5"}
+    assert (GROQ.slug, GROQ.slugs) == ("groq", frozenset({"groq"}))
 
 
-@given(st.integers(0, 10**6), st.integers(1, 9))
-def test_each_key_of_a_pool_is_first_in_turn(turn: int, keys: int) -> None:
-    endpoint = Endpoint(provider="p", model="m", id="m", keys=keys)
-    firsts = [expand([[endpoint]], turn=turn + i)[0].key for i in range(keys)]
-    assert sorted(firsts) == list(range(keys))
-    assert sorted(one.key for one in expand([[endpoint]], turn=turn)) == list(range(keys))
+@pytest.mark.parametrize(
+    ("fields", "longest"),
+    [({}, float("inf")), ({"context_length": 9}, 9), ({"context_length": 9, "max_prompt_tokens": 5}, 5)],
+)
+def test_an_endpoint_knows_the_longest_prompt_it_takes(fields: dict[str, int], longest: float) -> None:
+    assert Endpoint(provider="p", model="m", id="m", **fields).longest == longest  # type: ignore[arg-type]
 
 
-def test_no_endpoints_are_no_candidates() -> None:
-    assert expand([[], ()], turn=3) == []
+def test_what_an_endpoint_knows_follows_its_name() -> None:
+    found = passed_on(Endpoint(provider="ollama", model="", id=""), "llama")
+    assert (found.place, found.id) == (("ollama", "llama"), "ollama/llama")
+    assert found.lasting
+    assert not Endpoint(provider="p", model="m", id="m", tier="flex").lasting
+    assert not Endpoint(provider="p", model="m", id="m", shutdown="2030-01-01").lasting
 
 
-def test_an_endpoint_is_described_by_its_provider_and_that_ones_name_for_the_model() -> None:
-    assert describe(LAB) == {"provider": "lab", "model": "gpt-oss"}
+def test_a_pin_means_every_region_and_tier_of_the_provider() -> None:
+    ends = [Endpoint(provider="p", model="m", id="a/m", tag=tag) for tag in ("p/eu", "p/us")]
+    where = names(ends, virtual={}, open_providers={})
+    assert resolve("p/m", where, NEVER) == tuple(ends)
+
+
+def test_the_members_of_a_virtual_model_are_groups() -> None:
+    where = book(virtual={"fast": ("openai/gpt-mini", "openai/gpt-oss-120b")})
+    assert groups("fast", where, NEVER) == ((MINI,), (GROQ, LAB))
+    assert groups("gpt-mini", where, NEVER) == ((MINI,),)
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("openai/gpt-mini", True),
+        ("lab/gpt-oss", True),
+        ("gpt-oss", True),
+        ("fast", True),
+        ("ollama/model", True),
+        ("model", True),
+        ("ollama/other", False),
+        ("nobody/x", False),
+        ("", False),
+    ],
+)
+def test_a_name_is_known_where_the_configuration_or_a_list_holds_it(name: str, known: bool) -> None:
+    where = book(virtual={"fast": ("lab/gpt-oss",)}, open_=(OLLAMA,))
+    assert is_known(name, where, {"ollama": frozenset({"model"})}) is known
+
+
+def test_the_models_of_an_author_are_listed_newest_first() -> None:
+    dated = [Endpoint(provider="p", model=n, id=f"x/{n}", created=day) for n, day in (("a", "2025-01-01"), ("b", None))]
+    newer = Endpoint(provider="p", model="c", id="x/c", created="2026-01-01", author="x")
+    where = names([*dated, newer], virtual={}, open_providers={})
+    assert where.by_author == {"x": ("x/c", "x/a", "x/b")}
+
+
+def test_the_sentence_about_an_unknown_name_stands_alone_too() -> None:
+    assert unknown("gpt-mni", book(), NEVER).endswith("nearest: openai/gpt-mini")

@@ -355,3 +355,14 @@ def test_whatever_happens_everybody_is_well_again_in_time(happened: list[tuple[s
     for candidate in (ONE, ONE_B, TWO):
         assert health.resting(candidate, now + 60) is None
         assert health.rank(candidate.endpoint, now + 60) == WELL
+
+
+def test_what_a_provider_asked_for_one_key_holds_while_the_endpoint_rests() -> None:
+    health = Health()
+    missed(health, ONE, now=0, times=2)
+    missed(health, ONE, Failure(status=429, message="", retry_after=5.0), now=0)
+    rest = health.resting(ONE, 1)
+    assert rest is not None
+    assert rest.asked
+    assert health.resting(ONE_B, 1) is not None
+    assert arrange([ONE, ONE_B], health, 1) == ([ONE_B], None)

@@ -8,11 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routerd.errors import InvalidRequest, NothingLeft
-from routerd.routing.preferences import ANY, READERS, MaxPrice, Preferences, apply, read
-from tests.routing.made import endpoint
-
-A, B, C = (endpoint(name) for name in "abc")
+from routerd.errors import InvalidRequest
+from routerd.routing.preferences import ANY, READERS, MaxPrice, Preferences, read
 
 FIELDS: list[tuple[str, Any, dict[str, Any]]] = [
     ("order", ["OpenAI", "Amazon Bedrock"], {"order": ("openai", "amazon-bedrock")}),
@@ -134,26 +131,3 @@ def test_whatever_is_sent_it_is_read_or_refused(value: dict[str, Any]) -> None:
         assert refusal.startswith("`provider")  # one or the other
     else:
         assert isinstance(found, Preferences)
-
-
-def test_apply_leaves_those_that_may_in_the_order_wanted() -> None:
-    assert apply([[A, B, C]], ANY) == [[A, B, C]]
-    assert apply([[A, B, C]], read({"order": ["c"], "ignore": ["b"]})) == [[C, A]]
-    assert apply([[A, B, C]], read({"order": ["c", "a"], "allow_fallbacks": False})) == [[C, A]]
-    assert apply([[A, B, C], [B]], read({"allow_fallbacks": False})) == [[A], [B]]
-
-
-@pytest.mark.parametrize(
-    ("wanted", "reason"),
-    [
-        ({"only": ["z"]}, "allowed_providers"),
-        ({"ignore": ["a", "b", "c"]}, "allowed_providers"),
-        ({"order": ["z"], "allow_fallbacks": False}, "allowed_providers"),
-        ({"zdr": True}, "data_policy:zdr"),
-        ({"max_price": {"prompt": 1}}, "max_price"),
-    ],
-)
-def test_where_apply_leaves_nothing_the_error_says_by_what(wanted: dict[str, Any], reason: str) -> None:
-    with pytest.raises(NothingLeft) as caught:
-        apply([[A, B, C]], read(wanted))
-    assert caught.value.metadata == {"excluded_by": [reason]}

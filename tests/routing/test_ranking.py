@@ -254,6 +254,6 @@ prices = st.lists(st.none() | st.floats(0, 100), min_size=1, max_size=8)
 @given(prices, st.floats(0, 1, exclude_max=True), st.sampled_from([None, "price", "latency", "throughput", "exacto"]))
 def test_an_order_holds_everybody_once(usd: list[float | None], draw: float, sort: str | None) -> None:
     ends = [endpoint(f"p{i}", usd=one) for i, one in enumerate(usd)]
-    wants = {} if sort is None else {"sort": sort}
+    wants: dict[str, Any] = {} if sort is None else {"sort": sort}
     found = order(*ends, by=how(failing(ends[0]), draw=steady(draw), **wants))
     assert sorted(found) == sorted(one.provider for one in ends)
