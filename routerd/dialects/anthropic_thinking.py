@@ -7,6 +7,8 @@ https://openrouter.ai/docs/use-cases/reasoning-tokens.
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from routerd.catalogue.schema import Reasoning
@@ -20,6 +22,9 @@ _RATIOS = {"max": 0.95, "xhigh": 0.95, "high": 0.8, "medium": 0.5, "low": 0.2, "
 _WORDS = ("minimal", "low", "medium", "high", "xhigh", "max")
 _ADAPTIVE = ("low", "medium", "high", "max")
 """The efforts that all models of that kind know."""
+
+_NEWER = re.compile(r"claude-[a-z]+-(?:4-[6-9]|[5-9])(?!\d)|claude-mythos")
+"""Models of that kind by their names: 4.6, which takes a budget too, and later."""
 
 _BUDGET = (1024, 128_000)
 _ROOM = 0.95
@@ -54,7 +59,7 @@ def plan(chat: Json, target: Target, *, blocked: bool, unsigned: bool = False) -
     """
     limit = count(chat.get("max_completion_tokens")) or count(chat.get("max_tokens"))
     most = limit or target.max_completion_tokens or USUAL_MAX_TOKENS
-    steering, asked = target.reasoning, _asked(chat)
+    steering, asked = target.reasoning or _by_name(target.model), _asked(chat)
     effort = _verbosity(chat, steering)
     if asked is None:
         return Plan(max_tokens=most, effort=effort)
@@ -89,6 +94,13 @@ def _with_budget(asked: _Asked, target: Target, *, limit: int, effort: str | Non
     return Plan(max_tokens=most, effort=effort, thinking=thinking, dropped=cut)
 
 
+def _by_name(model: str) -> Reasoning | None:
+    """What is known of a model that the catalogue does not have yet."""
+    if not _NEWER.search(model):
+        return None
+    return Reasoning(adaptive=True, default_enabled=False, budget=_BUDGET if "-4-6" in model else None)
+
+
 def _asked(chat: Json) -> _Asked | None:
     """What the client wants; None where it leaves that to the model."""
     reasoning = record(chat.get("reasoning"))
@@ -121,7 +133,7 @@ def _effort_of(budget: int, most: int) -> str:
 
 def _nearest(word: str, known: tuple[str, ...]) -> str | None:
     """The known effort that is nearest to a word, the weaker of two that are as near."""
-    places = [_WORDS.index(other) for other in known if other in _WORDS]
+    places = [_WORDS.index(other) for other in known if other in _WORDS and other != "minimal"]
     if not places:
         return None
     return _WORDS[min(places, key=lambda place: (abs(place - _WORDS.index(word)), place))]

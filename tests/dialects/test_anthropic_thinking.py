@@ -74,6 +74,29 @@ def test_newer_models_think_as_they_find_fit_under_the_nearest_effort_they_know(
     assert made.thinks
 
 
+@pytest.mark.parametrize(
+    ("model", "newer"),
+    [
+        ("claude-opus-4-6", True),
+        ("claude-fable-5-2", True),
+        ("us.anthropic.claude-sonnet-6-20270101-v1:0", True),
+        ("claude-mythos-preview", True),
+        ("claude-sonnet-4-5-20250929", False),
+        ("claude-opus-4-20250514", False),
+        ("claude-3-7-sonnet-latest", False),
+        ("MiniMax-M2", False),
+    ],
+)
+def test_models_that_the_catalogue_does_not_have_are_known_by_their_names(model: str, *, newer: bool) -> None:
+    made = planned(Target(model=model), reasoning={"effort": "high"})
+    assert (made.thinking or {})["type"] == ("adaptive" if newer else "enabled")
+
+
+def test_a_word_that_is_not_anthropics_is_never_sent() -> None:
+    odd = Target(model="m", reasoning=Reasoning(adaptive=True, efforts=("minimal", "low", "high")))
+    assert planned(odd, reasoning={"effort": "minimal"}).effort == "low"
+
+
 def test_a_budget_is_an_effort_where_no_budget_is_taken() -> None:
     assert planned(NEWER, reasoning={"max_tokens": 51000}).effort == "high"
     assert planned(BOTH, reasoning={"max_tokens": 4000}).thinking == {"type": "enabled", "budget_tokens": 4000}
