@@ -21,7 +21,6 @@ from bench.simulation import Figures, Request, Routed, World, at_random, cheapes
 from routerd.routing.question import Policy
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "routing.md"
-BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
 ROUTED: dict[str, dict[str, Any] | None] = {
     'routerd, `sort = "price"`, `preferred_max_latency = { p90 = 2 }`': {
         "sort": "price",
@@ -135,13 +134,16 @@ def main() -> None:
     options = parser.parse_args()
     intro = f"`python -m bench.day`: {options.requests:,} requests over a day, 12 providers."
     lines = [intro, "", *day_table(day(requests(options.requests))), *smaller_tables(options.requests // 5)]
-    text = "\n".join(lines)
-    print(text)
+    print("\n".join(lines))
     if options.write:
-        page = PAGE.read_text()
-        head, _, rest = page.partition(BEGIN)
-        _, _, tail = rest.partition(END)
-        PAGE.write_text(f"{head}{BEGIN}\n{text}\n{END}{tail}")
+        put(lines, between="figures")
+
+
+def put(lines: Sequence[str], *, between: str) -> None:
+    """Put lines into docs/routing.md, between the marks of that name."""
+    begin, end = f"<!-- {between} -->", f"<!-- end of {between} -->"
+    head, _, rest = PAGE.read_text().partition(begin)
+    PAGE.write_text("\n".join([head + begin, *lines, end + rest.partition(end)[2]]))
 
 
 if __name__ == "__main__":

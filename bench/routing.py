@@ -1,6 +1,7 @@
 """How long a routing decision takes: 60 providers, 500 models, 50 rules; and the plain case that most requests are.
 
-    python -m bench.routing
+    python -m bench.routing             # prints the table of docs/routing.md
+    python -m bench.routing --write     # and puts it there
 
 Decisions are pure functions, so they are timed one by one in this process, without a daemon. What is alive at the start
 is kept from the garbage collector, as in the daemon.
@@ -11,10 +12,12 @@ from __future__ import annotations
 import gc
 import random
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from bench.day import put
 from routerd.catalogue.schema import DataPolicy, Price
 from routerd.needs import Needs
 from routerd.routing.attempts import Failure
@@ -187,9 +190,15 @@ def main() -> None:
 
     timed(general, asked[:500])
     timed(usual, plain[:500])
-    print("| microseconds of a decision | p50 | p99 | worst |\n|---|---|---|---|")
-    print(line(f"{DECISIONS:,} mixed, {PROVIDERS} providers, {MODELS} models, {RULES} rules", timed(general, asked)))
-    print(line("plain: one model, three endpoints, no preferences", timed(usual, plain)))
+    lines = [
+        "| microseconds of a decision | p50 | p99 | worst |",
+        "|---|---|---|---|",
+        line(f"{DECISIONS:,} mixed, {PROVIDERS} providers, {MODELS} models, {RULES} rules", timed(general, asked)),
+        line("plain: one model, three endpoints, no preferences", timed(usual, plain)),
+    ]
+    print("\n".join(lines))
+    if "--write" in sys.argv:
+        put(lines, between="decisions")
 
 
 if __name__ == "__main__":

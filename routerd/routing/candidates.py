@@ -72,6 +72,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """Slug and model: where its health is kept."""
     longest: float = math.inf
     """Tokens that a prompt can have at most."""
+    limited: bool = False
+    """Something is known of what it can read or write."""
     lasting: bool = True
     """Of the ordinary tier, and nobody has said when it ends."""
 
@@ -85,6 +87,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
         msgspec.structs.force_setattr(self, "place", (slug, self.model))
         longest = min(self.context_length or math.inf, self.max_prompt_tokens or math.inf)
         msgspec.structs.force_setattr(self, "longest", longest)
+        known = (self.max_completion_tokens, self.input_modalities, self.output_modalities)
+        msgspec.structs.force_setattr(self, "limited", longest < math.inf or any(one is not None for one in known))
         msgspec.structs.force_setattr(self, "lasting", self.tier is None and self.shutdown is None)
 
 
@@ -104,6 +108,9 @@ class Names(msgspec.Struct, frozen=True, kw_only=True):
     by_pin: Mapping[str, tuple[Endpoint, ...]]
     """`provider/model`: several where that provider has it in several regions or tiers."""
     by_native: Mapping[str, tuple[Endpoint, ...]]
+    by_alias: Mapping[str, tuple[Endpoint, ...]] = {}
+    """Other names that providers take: as such (with whoever has it as its own name), behind the provider's name, and
+    behind the author's."""
     open: Mapping[str, Endpoint]
     known: frozenset[str]
     """The providers' names, to tell `provider/model` from a name with a slash in it."""
@@ -122,9 +129,10 @@ def names(
     *,
     virtual: Mapping[str, tuple[str, ...]],
     open_providers: Mapping[str, Endpoint],
+    aliases: Iterable[tuple[str, Endpoint]] = (),
     search: bool = False,
 ) -> Names:
-    """Index `endpoints` under every name that may be used for them."""
+    """Index `endpoints` under every name that may be used for them; `aliases` are other names of some."""
     by_id: dict[str, tuple[Endpoint, ...]] = {}
     by_native: dict[str, tuple[Endpoint, ...]] = {}
     by_pin: dict[str, tuple[Endpoint, ...]] = {}
@@ -138,11 +146,27 @@ def names(
         by_id=by_id,
         by_pin=by_pin,
         by_native=by_native,
+        by_alias=_by_alias(aliases, by_pin, by_native),
         open=open_providers,
         known=frozenset(pin.split("/", 1)[0] for pin in by_pin) | frozenset(open_providers),
         by_author=_by_author(by_id),
         search=search,
     )
+
+
+def _by_alias(
+    aliases: Iterable[tuple[str, Endpoint]],
+    by_pin: Mapping[str, tuple[Endpoint, ...]],
+    by_native: Mapping[str, tuple[Endpoint, ...]],
+) -> dict[str, tuple[Endpoint, ...]]:
+    found: dict[str, tuple[Endpoint, ...]] = {}
+    for alias, endpoint in aliases:
+        pin, author = f"{endpoint.provider}/{alias}", endpoint.id.partition("/")[0]
+        if pin in by_pin:
+            continue  # the provider has a model of that very name
+        for name in dict.fromkeys((alias, pin, f"{author}/{alias}")):
+            found[name] = (*(found.get(name) or by_native.get(name, ())), endpoint)
+    return found
 
 
 def _by_author(by_id: Mapping[str, tuple[Endpoint, ...]]) -> dict[str, tuple[str, ...]]:
@@ -174,14 +198,14 @@ def groups(name: str, book: Names, lists: Lists) -> tuple[tuple[Endpoint, ...], 
 
 def is_known(name: str, book: Names, lists: Lists) -> bool:
     """Whether the configuration or a list holds this very name; what an open provider may know besides is not."""
-    if name in book.virtual or name in book.by_id or name in book.by_pin or name in book.by_native:
+    if any(name in known for known in (book.virtual, book.by_id, book.by_pin, book.by_native, book.by_alias)):
         return True
     provider, _, native = name.partition("/")
     return native in lists.get(provider, ()) or any(name in listed for listed in lists.values())
 
 
 def _real(name: str, book: Names, lists: Lists) -> tuple[Endpoint, ...]:
-    found = book.by_id.get(name) or book.by_pin.get(name)
+    found = book.by_id.get(name) or book.by_pin.get(name) or book.by_alias.get(name)
     if found:
         return found
     provider, slash, native = name.partition("/")

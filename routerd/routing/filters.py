@@ -23,23 +23,27 @@ INTERCHANGEABLE = (frozenset({"chat", "completion"}),)
 THE_REQUEST = "the request"
 
 
-def layer_faults(endpoint: Endpoint, layer: Layer) -> Iterator[Excluded]:
+def layer_faults(endpoint: Endpoint, layer: Layer) -> list[Excluded]:
     """What a layer of preferences has against the endpoint."""
     wants, source = layer.wants, layer.source
+    found: list[Excluded] = []
     if wants.only is not None and not any_matches(wants.only, endpoint):
-        yield Excluded(endpoint, "allowed_providers", f"not in provider.only ({', '.join(wants.only)})", source)
+        found.append(Excluded(endpoint, "allowed_providers", f"not in provider.only ({', '.join(wants.only)})", source))
     if wants.ignore and any_matches(wants.ignore, endpoint):
-        yield Excluded(endpoint, "allowed_providers", "in provider.ignore", source)
+        found.append(Excluded(endpoint, "allowed_providers", "in provider.ignore", source))
     if wants.data_collection == "deny" and (fault := _collects(endpoint)):
-        yield Excluded(endpoint, "data_policy:training", f"provider.data_collection is deny, and {fault}", source)
+        found.append(
+            Excluded(endpoint, "data_policy:training", f"provider.data_collection is deny, and {fault}", source)
+        )
     if wants.zdr and not _keeps_nothing(endpoint):
         detail = f"provider.zdr is true, and the prompt is kept {_how_long(endpoint)}"
-        yield Excluded(endpoint, "data_policy:zdr", detail, source)
+        found.append(Excluded(endpoint, "data_policy:zdr", detail, source))
     if wants.quantizations is not None and endpoint.quantization not in wants.quantizations:
         detail = f"its quantization is {endpoint.quantization}"
-        yield Excluded(endpoint, "quantization", f"{detail}, not in provider.quantizations", source)
+        found.append(Excluded(endpoint, "quantization", f"{detail}, not in provider.quantizations", source))
     if wants.max_price is not None and (fault := _too_dear(endpoint, wants.max_price)):
-        yield Excluded(endpoint, "max_price", fault, source)
+        found.append(Excluded(endpoint, "max_price", fault, source))
+    return found
 
 
 def _collects(endpoint: Endpoint) -> str | None:
@@ -138,6 +142,17 @@ def needs_faults(endpoint: Endpoint, needs: Needs, *, require: str | None) -> It
             yield Excluded(endpoint, "require_parameters", "what it supports is not known", require)
         elif missing:
             yield Excluded(endpoint, "require_parameters", f"it does not support {', '.join(missing)}", require)
+
+
+def suits(endpoint: Endpoint, needs: Needs) -> bool:
+    """Whether `needs_faults` has nothing to say but of parameters."""
+    answer = needs.max_tokens or 0
+    return (
+        needs.prompt_tokens + answer <= endpoint.longest
+        and answer <= (endpoint.max_completion_tokens or answer)
+        and (endpoint.input_modalities is None or needs.input_modalities <= endpoint.input_modalities)
+        and (endpoint.output_modalities is None or needs.output_modalities <= endpoint.output_modalities)
+    )
 
 
 def _too_long(endpoint: Endpoint, needs: Needs) -> str | None:

@@ -132,25 +132,21 @@ class Sieve:
         if wants.enforce_distillable_text and not endpoint.distillable:
             detail = "its author does not permit distillation, as far as is known"
             yield Excluded(endpoint, "distillable", detail, _who(entry, "enforce_distillable_text"))
-        if wants.require_parameters or self._size_or_kind_may_matter(endpoint):
+        if wants.require_parameters or self._may_not_suit(endpoint):
             require = _who(entry, "require_parameters") if wants.require_parameters else None
             yield from filters.needs_faults(endpoint, self._asked.needs(), require=require)
 
     def _ordinary(self, endpoint: Endpoint) -> bool:
         """Whether `faults` would surely find nothing where nobody forbids anything."""
         question = self._asked.question
-        return endpoint.kind == question.kind and endpoint.lasting and not self._size_or_kind_may_matter(endpoint)
+        return endpoint.kind == question.kind and endpoint.lasting and not self._may_not_suit(endpoint)
 
-    def _size_or_kind_may_matter(self, endpoint: Endpoint) -> bool:
+    def _may_not_suit(self, endpoint: Endpoint) -> bool:
+        """Whether its size or kind could be too small; the body is read only where something is known of it."""
         question = self._asked.question
         if question.plain:  # no prompt has more tokens than bytes
             return endpoint.longest < (question.size or math.inf)
-        return (
-            endpoint.longest < math.inf
-            or endpoint.max_completion_tokens is not None
-            or endpoint.input_modalities is not None
-            or endpoint.output_modalities is not None
-        )
+        return endpoint.limited and not filters.suits(endpoint, self._asked.needs())
 
     def _tier_fault(self, endpoint: Endpoint, entry: Entry) -> Excluded | None:
         named = [slugs for layer in entry.layers for slugs in (layer.wants.order, layer.wants.only) if slugs]

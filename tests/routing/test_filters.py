@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from routerd.catalogue.schema import LOCAL, DataPolicy, Price
 from routerd.needs import Needs
@@ -15,6 +17,7 @@ from routerd.routing.filters import (
     layer_faults,
     needs_faults,
     standing_faults,
+    suits,
     support,
     tier_fault,
 )
@@ -181,8 +184,11 @@ def test_another_tier_takes_part_only_where_it_is_asked_for(
 def test_what_the_request_needs_excludes_who_has_it_not(
     fields: dict[str, Any], needs: Needs, reasons: list[str]
 ) -> None:
-    faults = list(needs_faults(endpoint("a", **fields), needs, require="the request"))
+    one = endpoint("a", **fields)
+    faults = list(needs_faults(one, needs, require="the request"))
     assert [fault.reason for fault in faults] == reasons
+    if reasons != ["require_parameters"]:
+        assert suits(one, needs) == (reasons == [])
 
 
 def test_parameters_are_no_reason_where_nobody_requires_them() -> None:
@@ -217,3 +223,17 @@ def test_an_order_names_some_first_and_leaves_the_others_as_they_were() -> None:
     a, b, c = endpoint("a"), endpoint("b"), endpoint("c", tag="c/fast")
     assert first_named([a, b, c], ("c", "x", "b")) == ([c, b], [a])
     assert first_named([a, b], ()) == ([], [a, b])
+
+
+@given(
+    st.sampled_from([None, 5, 50]),
+    st.sampled_from([None, 5, 50]),
+    st.sampled_from([None, 5]),
+    st.builds(Needs, prompt_tokens=st.integers(0, 60), max_tokens=st.none() | st.integers(1, 60)),
+)
+def test_whom_the_quick_look_lets_pass_the_close_one_does_too(
+    context: int | None, prompt: int | None, answer: int | None, needs: Needs
+) -> None:
+    one = endpoint("a", context_length=context, max_prompt_tokens=prompt, max_completion_tokens=answer)
+    if suits(one, needs):
+        assert list(needs_faults(one, needs, require=None)) == []
