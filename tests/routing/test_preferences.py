@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from openrouter.components import ProviderPreferences
 
 from routerd.errors import InvalidRequest
 from routerd.routing.preferences import ANY, READERS, MaxPrice, Preferences, read
@@ -106,6 +107,14 @@ def test_what_nobody_knows_is_reported_and_not_refused() -> None:
     assert read({"vendor": 1, "experimental": None, "sort": "price"}) == Preferences(
         sort="price", dropped=("provider.vendor",)
     )
+
+
+@pytest.mark.parametrize(("field", "given", "found"), FIELDS, ids=lambda value: str(value)[:40])
+def test_what_openrouters_sdk_sends_is_read_alike(field: str, given: Any, found: dict[str, Any]) -> None:
+    if field == "max_price":
+        given = {name: str(value) for name, value in given.items()}  # the SDK's own type
+    sent = ProviderPreferences.model_validate({field: given}).model_dump(mode="json", by_alias=True)
+    assert read(sent) == (ANY if field == "options" else Preferences(**found))  # options: only of providers it knows
 
 
 def test_no_preferences_are_those_of_anybody() -> None:
