@@ -70,22 +70,25 @@ class Asked:
 
         InvalidRequest where the request cannot be said there.
         """
-        name, same = doors.named(self.door, dialects), self.door.same
+        place, same = doors.named(self.door, dialects), self.door.same
+        name, dialect, framed = doors.spoken(place, target, kind=self.door.kind)
         if same is not None and name == self.door.twin and self._passes(target):
             return Straight(
-                dialect=name,
-                encoded=self._with_betas(same.rewrite(self.request, target, **self.way), name),
+                dialect=place,
+                encoded=self._with_betas(same.rewrite(self.request, framed, **self.way), name),
                 same=same,
                 request=self.request,
-                speaks=doors.DIALECTS[name],
+                speaks=dialect,
                 open_encoder=partial(self.door.encoder, **self.way),
                 origin=self._origin(model),
             )
-        dialect, framed = doors.spoken(name, target, kind=self.door.kind)
         origin = self._origin(model, request=decoded(self.request.raw))
         encoded = doors.framed(dialect.encode(self.chat, framed), framed)
+        if self.door.unsaid is not None:
+            unsaid = self.door.unsaid(self.request.raw)
+            encoded = msgspec.structs.replace(encoded, dropped=(*unsaid, *encoded.dropped))
         return Translated(
-            dialect=name,
+            dialect=place,
             encoded=self._with_betas(encoded, name),
             speaks=dialect,
             answer=self.door.answer,
