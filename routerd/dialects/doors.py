@@ -289,7 +289,7 @@ def named(door: Door, dialects: Sequence[str]) -> str:
 
 
 def spoken(name: str, target: Target, *, kind: str) -> tuple[str, Dialect, Target]:
-    """What a provider's `name` for a dialect means: the dialect's own name, itself, and the target in its cloud's frame."""
+    """What a provider's `name` for a dialect means: its own name, the dialect, and the target in its cloud's frame."""
     if kind in FORMS:
         return name, FORMS[kind][name], msgspec.structs.replace(target, frame="vertex" if name == "vertex" else "")
     if name == "vertex":
