@@ -47,7 +47,9 @@ def aliases(served: Iterable[Endpoint], name: str, provider: Provider, newer: Pa
     A family's "latest" without a version is sent as the model that it is: not every provider knows such a name itself.
     """
     others = {row.native: row.aliases for row in models(name, provider, newer) if row.aliases}
-    return [structs.replace(endpoint, model=alias)]
+    return [
+        structs.replace(endpoint, model=alias)
+    ]
 
 
 def pattern(name: str, provider: Provider, *, keys: int, native: str = "") -> Endpoint:
