@@ -85,6 +85,8 @@ class RouterdError(Exception):
         self.metadata = dict(metadata or {})
         self.generation_id: str | None = None
         """The request that it ends, where a door had given it an id."""
+        self.beside: Mapping[str, Any] = {}
+        """Members that stand beside `error` in the envelope."""
 
 
 class ConfigError(RouterdError):
@@ -262,9 +264,8 @@ def envelope(error: RouterdError) -> dict[str, Any]:
     if error.generation_id:
         metadata["generation_id"] = error.generation_id
     kind = OPENAI_TYPES.get(error.status) or ("server_error" if error.status >= 500 else "invalid_request_error")
-    return {
-        "error": {"message": error.message, "code": error.status, "type": kind, "param": None, "metadata": metadata}
-    }
+    told = {"message": error.message, "code": error.status, "type": kind, "param": None, "metadata": metadata}
+    return {"error": told, **error.beside}
 
 
 def encode(error: RouterdError) -> bytes:

@@ -14,6 +14,7 @@ from routerd.dialects.needs import needs
 from routerd.dialects.passage import Passage, Straight, Translated
 from routerd.dialects.shape import Encoded, Json, Origin, Request, Target
 from routerd.needs import Needs
+from routerd.wire.jsonsplice import Document
 from routerd.wire.lenient import decoded
 
 BETAS = "anthropic-beta"
@@ -70,22 +71,35 @@ class Asked:
 
         InvalidRequest where the request cannot be said there.
         """
-        name, same = doors.named(self.door, dialects), self.door.same
+        passage = self._passage(dialects, target, model=model)
+        extra = dict(target.extra)
+        if target.tier is not None:
+            extra.setdefault("service_tier", target.tier)
+        if not extra:
+            return passage
+        body = Document.parse(passage.encoded.body).edit(set={k: msgspec.json.encode(v) for k, v in extra.items()})
+        return msgspec.structs.replace(passage, encoded=msgspec.structs.replace(passage.encoded, body=body))
+
+    def _passage(self, dialects: Sequence[str], target: Target, *, model: str) -> Straight | Translated:
+        place, same = doors.named(self.door, dialects), self.door.same
+        name, dialect, framed = doors.spoken(place, target, kind=self.door.kind)
         if same is not None and name == self.door.twin and self._passes(target):
             return Straight(
-                dialect=name,
-                encoded=self._with_betas(same.rewrite(self.request, target, **self.way), name),
+                dialect=place,
+                encoded=self._with_betas(same.rewrite(self.request, framed, **self.way), name),
                 same=same,
                 request=self.request,
-                speaks=doors.DIALECTS[name],
+                speaks=dialect,
                 open_encoder=partial(self.door.encoder, **self.way),
                 origin=self._origin(model),
             )
-        dialect, framed = doors.spoken(name, target, kind=self.door.kind)
         origin = self._origin(model, request=decoded(self.request.raw))
         encoded = doors.framed(dialect.encode(self.chat, framed), framed)
+        if self.door.unsaid is not None:
+            unsaid = self.door.unsaid(self.request.raw)
+            encoded = msgspec.structs.replace(encoded, dropped=(*unsaid, *encoded.dropped))
         return Translated(
-            dialect=name,
+            dialect=place,
             encoded=self._with_betas(encoded, name),
             speaks=dialect,
             answer=self.door.answer,

@@ -81,6 +81,8 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
     answer: Callable[[Json, Origin], bytes]
     encoder: Callable[..., Encoder]
     error: Callable[[RouterdError], bytes]
+    unsaid: Callable[[bytes], tuple[str, ...]] | None = None
+    """Members of a request that only its twin has words for."""
     kind: Kind = "chat"
     waiting: bytes = WAITING
 
@@ -161,6 +163,7 @@ MESSAGES = Door(
     answer=messages.answer,
     encoder=messages.encoder,
     error=messages.error,
+    unsaid=messages.unsaid,
 )
 
 RESPONSES = Door(
@@ -285,20 +288,20 @@ def named(door: Door, dialects: Sequence[str]) -> str:
     return found
 
 
-def spoken(name: str, target: Target, *, kind: str) -> tuple[Dialect, Target]:
-    """The dialect that a provider's `name` for it means, and the target in that cloud's frame."""
+def spoken(name: str, target: Target, *, kind: str) -> tuple[str, Dialect, Target]:
+    """What a provider's `name` for a dialect means: its own name, the dialect, and the target in its cloud's frame."""
     if kind in FORMS:
-        return FORMS[kind][name], msgspec.structs.replace(target, frame="vertex" if name == "vertex" else "")
+        return name, FORMS[kind][name], msgspec.structs.replace(target, frame="vertex" if name == "vertex" else "")
     if name == "vertex":
         inner = "anthropic" if target.model.startswith("claude") else "gemini"
-        return DIALECTS[inner], msgspec.structs.replace(target, frame="vertex")
+        return inner, DIALECTS[inner], msgspec.structs.replace(target, frame="vertex")
     if name == "azure":
-        return DIALECTS[name], msgspec.structs.replace(target, frame="azure")
+        return name, DIALECTS[name], msgspec.structs.replace(target, frame="azure")
     if name == "responses":  # reasoning is sealed by its vendor, and goes back to nobody else
         seal = responses.format_of(target)
         decode, decoder = partial(responses.decode, format=seal), partial(responses.decoder, format=seal)
-        return msgspec.structs.replace(DIALECTS[name], decode=decode, decoder=decoder), target
-    return DIALECTS[name], target
+        return name, msgspec.structs.replace(DIALECTS[name], decode=decode, decoder=decoder), target
+    return name, DIALECTS[name], target
 
 
 def framed(encoded: Encoded, target: Target) -> Encoded:

@@ -59,6 +59,10 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """"vertex", "bedrock" or "azure": the same dialect in that cloud's URL and body."""
     api_version: str | None = None
     """Azure's, where its deployments are called by their own path."""
+    tier: str | None = None
+    """The service tier that it is an endpoint of: flex or priority."""
+    extra: Json = {}
+    """Members that the request's own `provider.options` has for this provider: added as they are."""
     kind: str | None = None
     """What the model serves (`catalogue.schema.Kind`); None: unknown."""
     known: bool = False

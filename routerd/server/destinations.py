@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -82,8 +83,8 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
         """Without the heads: they hold keys."""
         return f"Destination({self.source.name})"
 
-    def target(self, endpoint: Endpoint) -> Target:
-        """What a dialect must know of one of its endpoints."""
+    def target(self, endpoint: Endpoint, options: Mapping[str, Any] | None = None) -> Target:
+        """What a dialect must know of an endpoint. `options` are `provider.options`, by the provider's slug."""
         source = self.source
         return Target(
             model=endpoint.model,
@@ -93,6 +94,8 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
             quirks=source.quirks,
             ask_usage=source.ask_usage,
             openrouter=source.openrouter,
+            tier=endpoint.tier,
+            extra=(options or {}).get(source.name, {}),
             kind=endpoint.kind,
             known=source.known,
             vendor=source.vendor,

@@ -5,7 +5,7 @@ Functions of a finished (or failing) exchange, apart from its state machine so t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -14,9 +14,11 @@ from routerd.dialects.openai_error import ProviderError
 from routerd.errors import RouterdError, envelope
 from routerd.mask import Mask
 from routerd.routing.attempts import Failure
-from routerd.routing.candidates import Endpoint
+from routerd.routing.candidates import Candidate, Endpoint
+from routerd.routing.metadata import openrouter_metadata
 from routerd.server import clock
 from routerd.server.client import Whole
+from routerd.server.services import Refused
 from routerd.spend import pricing, tokens
 from routerd.spend.journal import Entry
 from routerd.spend.record import AttemptRecord, Record, Route, Status, Tokens, UsageSource
@@ -58,6 +60,8 @@ def amendment(usage: Usage, *, exchange: Exchange, endpoint: Endpoint) -> Amendm
     """What the usage of an answer gains: its cost. `is_byok` is false, because `cost` already is the whole spend."""
     cost = pricing.cost(usage, endpoint.price, now=exchange.ask.wall)
     top = {"provider": msgspec.json.encode(endpoint.provider)}
+    if exchange.ask.metadata:
+        top["openrouter_metadata"] = msgspec.json.encode(metadata(exchange, served=exchange.attempts.candidate))
     if cost is None:
         return Amendment(usage=UNPRICED, top=top)
     total, details = pricing.format_usd(cost.total), "null"
@@ -68,6 +72,15 @@ def amendment(usage: Usage, *, exchange: Exchange, endpoint: Endpoint) -> Amendm
             f'"upstream_inference_completions_cost":{pricing.format_usd(cost.completion)}}}'
         )
     return Amendment(usage={"cost": total.encode(), "cost_details": details.encode(), "is_byok": b"false"}, top=top)
+
+
+def metadata(exchange: Exchange, *, served: Candidate | None) -> dict[str, Any]:
+    """How the request was routed, for a client that asked."""
+    ask = exchange.ask
+    spent = (clock.precise() - ask.arrived) * 1000
+    return openrouter_metadata(
+        ask.route, tried=exchange.attempts.tried, served=served, generation_ms=spent, pipeline=exchange.pipeline
+    )
 
 
 def answered(leg: Leg, body: bytes) -> tuple[Answer, bytes] | Failure:
@@ -106,6 +119,35 @@ def error_event(exchange: Exchange, error: RouterdError) -> bytes:
     error.generation_id = exchange.ask.id
     leg = exchange.leg
     return leg.passage.broken({**envelope(error), "provider": leg.candidate.endpoint.provider}, leg.tap)
+
+
+def refused(ask: Refused, error: RouterdError) -> Record:
+    """The record of a request that a rule, a policy or a preference kept from everybody. It cost nothing."""
+    question = ask.question
+    return Record(
+        ts=clock.stamp(ask.wall),
+        id=ask.id,
+        key=question.key,
+        environment=question.environment,
+        app=question.app,
+        session_id=question.session,
+        user=ask.request.user,
+        door=question.door,
+        requested_model=question.models[0],
+        model=None,
+        provider=None,
+        endpoint=None,
+        streamed=ask.request.stream,
+        status="refused",
+        http_status=error.status,
+        error_type=error.error_type,
+        cost_usd="0",
+        cost_picousd=0,
+        latency_ms=round((clock.precise() - ask.arrived) * 1000, 3),
+        overhead_ms=round((clock.precise() - ask.arrived) * 1000, 3),
+        bytes_in=len(ask.request.raw),
+        bytes_out=0,
+    )
 
 
 def journal(exchange: Exchange) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from typing import Any
 
 import msgspec
 
@@ -32,7 +33,7 @@ class Exchange:
 
     __slots__ = (
         "again", "ask", "asked_at", "attempts", "due", "ended", "failure", "first_at", "hedge_at", "held", "leg",
-        "legs", "lost", "opened", "paused", "quiet", "sent", "services", "sink", "timer", "waiter",
+        "legs", "lost", "opened", "paused", "pipeline", "quiet", "sent", "services", "sink", "timer", "waiter",
     )  # fmt: skip
 
     def __init__(self, ask: Ask, attempts: Attempts, services: Services) -> None:
@@ -59,6 +60,8 @@ class Exchange:
         self.failure: Failure | None = None
         self.lost: list[Leg] = []
         """Those that were asked beside the one that serves, and came too late."""
+        self.pipeline: list[dict[str, Any]] = []
+        """What was done with the request besides, for `openrouter_metadata`."""
         self.hedge_at = math.inf
         """When a second candidate is asked too."""
         self.again: tuple[float, Candidate | None] = NEVER

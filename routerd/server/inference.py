@@ -13,16 +13,16 @@ import msgspec
 from routerd.dialects.asked import Asked
 from routerd.dialects.doors import Door
 from routerd.dialects.shape import Request
-from routerd.errors import LedgerUnavailable, RouterdError, UnknownModel
+from routerd.errors import LedgerUnavailable, NothingLeft, PermissionDenied, RouterdError, UnknownModel
 from routerd.routing import presets
 from routerd.routing.attempts import Attempts
 from routerd.routing.candidates import resolve
 from routerd.routing.question import Question, Route
 from routerd.routing.route import route
-from routerd.server import clock
+from routerd.server import clock, ending
 from routerd.server.client import SERVER, Client, Headers, Whole, refusal
 from routerd.server.exchange import Exchange
-from routerd.server.services import Ask, Present
+from routerd.server.services import Ask, Present, Refused
 from routerd.spend.tokens import estimate
 from routerd.wire.lenient import decoded
 
@@ -81,7 +81,12 @@ async def _exchange(
         raise LedgerUnavailable("the spend log cannot be written, so nothing is sent that could not be recorded")
     asked = asked_of(id_, client, body, caller, present, door=door, way=way, wall=wall)
     question = questioned(asked, client, caller, present)
-    found = await routed(question, present)
+    try:
+        found = await routed(question, present)
+    except (NothingLeft, PermissionDenied) as error:
+        kept = Refused(id=id_, request=asked.request, question=question, wall=wall, arrived=arrived)
+        services.write(ending.refused(kept, error))
+        raise
     ask = Ask(
         id=id_,
         generation=present.generation,
@@ -234,6 +239,8 @@ async def _serve(client: Client, caller: Caller, exchange: Exchange) -> Whole | 
         await _stream(client, exchange, [*answer.headers, *STREAM, *caller.extra])
     except RouterdError as error:
         error.generation_id = exchange.ask.id
+        if exchange.ask.metadata:
+            error.beside = {"openrouter_metadata": ending.metadata(exchange, served=None)}
         return refusal(error, exchange.ask.asked.door.error)
     finally:
         exchange.client_gone()

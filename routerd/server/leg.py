@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from routerd.dialects.openai_answer import Answer
-from routerd.dialects.shape import Tap
+from routerd.dialects.shape import Tap, Target
 from routerd.routing.attempts import Failure
 from routerd.routing.candidates import Candidate
 from routerd.server import clock, ending, headers
@@ -37,7 +37,7 @@ class Leg:
         self.candidate = candidate
         self.destination = ask.generation.destinations[candidate.endpoint.provider]
         endpoint = candidate.endpoint
-        self.passage = ask.asked.passage(endpoint.dialects, self.destination.target(endpoint), model=endpoint.id)
+        self.passage = ask.asked.passage(endpoint.dialects, self._target(), model=endpoint.id)
         self.began = clock.precise()
         self.status = 0
         self.head = headers.Head()
@@ -52,6 +52,9 @@ class Leg:
         """Bytes of both."""
         self.late = math.inf
         """When the stream will have been without output for too long."""
+
+    def _target(self) -> Target:
+        return self.destination.target(self.candidate.endpoint, self.exchange.ask.route.preferences.options)
 
     def send(self) -> None:
         """Send the request."""

@@ -90,6 +90,16 @@ class Ask(msgspec.Struct, kw_only=True):
         return self.asked.door.waiting
 
 
+class Refused(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that was refused once routing had been asked about it."""
+
+    id: str
+    request: Request
+    question: Question
+    wall: float
+    arrived: float
+
+
 class Present(msgspec.Struct, frozen=True):
     """What a request begins under; a reload that comes later does not touch it."""
 
