@@ -58,6 +58,7 @@ class App:
         self._traffic = Traffic(services.health, services.loop.time)
         self.generation: Generation
         self.discovery: Discovery
+        self.listing: listing.Listing
         self._metrics: bytes = b""
         self._metrics_at = -1.0
         self.doors: dict[tuple[str, str], Handler] = {
@@ -88,6 +89,9 @@ class App:
         self.services.hedges.share = routing.hedge.budget
         self.discovery = Discovery(generation, self.services.pool, known)
         self.discovery.start()
+        self.listing = listing.Listing(
+            generation.runtime, self.discovery.lists, self._traffic, started=int(self.started)
+        )
 
     async def handle(self, client: Client) -> Whole | None:
         """Answer one request; every refusal is in the envelope, with one line in the log."""
@@ -190,10 +194,11 @@ class App:
 
     async def _list(self, client: Client, caller: Caller) -> Whole:
         await self.discovery.first()
-        shown = listing.Listing(self.generation.runtime, self.discovery.lists, self._traffic, started=int(self.started))
+        if listing.everything(listing.query_of(client.target)):
+            await asyncio.to_thread(listing.whole)  # every file of the catalogue, the first time
         allowed = partial(listing.may_use, self.generation.runtime.policy, caller.key, caller.environment)
         place = place_of(headers.path_of(client.target))
-        return json(shown.answer(client.target, place, openrouter=caller.openrouter, allowed=allowed))
+        return json(self.listing.answer(client.target, place, openrouter=caller.openrouter, allowed=allowed))
 
     async def _healthz(self, _client: Client, _caller: Caller) -> Whole:
         return json(b'{"status":"ok"}')

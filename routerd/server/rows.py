@@ -6,12 +6,16 @@ What is unknown is null where a member is required, and absent elsewhere: OpenRo
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+from urllib.parse import quote
 
-from routerd.catalogue.schema import ModelFacts, Override, Price, ProviderFacts, Reasoning
+from routerd.catalogue.schema import Override, Price, ProviderFacts, Reasoning
 from routerd.routing.candidates import TEXT, Endpoint
+from routerd.server.selection import Entry, context, released, written
 from routerd.spend.pricing import format_usd
+
+T = TypeVar("T")
 
 UNKNOWN_PRICE = {"prompt": "-1", "completion": "-1"}
 """OpenRouter's own way to say that a price is not fixed; its SDKs want both members."""
@@ -39,6 +43,9 @@ FAMILIES: Mapping[str, str] = {
 }  # fmt: skip
 """The author of a model and OpenRouter's name for its tokenizer."""
 
+OUTPUTS = frozenset({"text", "image", "embeddings", "audio", "video", "rerank", "speech", "transcription"})
+"""What OpenRouter's SDKs know of."""
+
 NOT_LISTED = frozenset({"image", "audio", "moderation"})
 """Kinds of models for which there is no door."""
 
@@ -62,57 +69,71 @@ class Stats(Protocol):
         """Requests that they served since the daemon started."""
 
 
-def model(name: str, endpoints: Sequence[Endpoint], facts: ModelFacts | None, *, owner: str, started: int) -> Any:  # noqa: ANN401  # JSON
+def model(entry: Entry, *, started: int) -> dict[str, Any]:
     """A row of GET /models. `started` stands in for an unknown day of release, which the SDKs want as a number."""
-    first = _largest(endpoints)
-    created = _seconds(facts.created if facts is not None else None) or started
-    shown = (facts.name if facts is not None else "") or name
-    author = name.removeprefix("~").partition("/")[0]
+    places = entry.endpoints
+    first = max(places, key=lambda place: place.context_length or 0, default=None)
+    created = int(released(entry)) or started
     row = {
-        "id": name,
+        "id": entry.name,
         "object": "model",
         "type": "model",
         "created": created,
         "created_at": dt.datetime.fromtimestamp(created, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "owned_by": owner,
-        "served_by": [f"{endpoint.provider}/{endpoint.model}" for endpoint in endpoints],
-        "canonical_slug": name,
-        "name": shown,
-        "display_name": shown,
+        "owned_by": entry.owner,
+        "served_by": list(dict.fromkeys(f"{place.provider}/{place.model}" for place in places)),
+        "canonical_slug": entry.name,
+        "name": entry.shown,
+        "display_name": entry.shown,
         "description": "",
         "context_length": first.context_length if first else None,
-        "architecture": _architecture(first, author),
-        "pricing": pricing(_cheapest(endpoints)),
+        "architecture": _architecture(entry),
+        "pricing": pricing(_cheapest(places)),
         "top_provider": {
             "context_length": first.context_length if first else None,
             "max_completion_tokens": first.max_completion_tokens if first else None,
             "is_moderated": False,
         },
         "per_request_limits": None,
-        "supported_parameters": _parameters(endpoints),
+        "supported_parameters": sorted({name for place in places for name in place.supported_parameters or ()}),
         "default_parameters": {},
         "supported_voices": None,
-        "links": {"details": f"/api/v1/models/{name}/endpoints"},
+        "links": {"details": f"/api/v1/models/{quote(entry.name, safe='/:@~')}/endpoints"},
     }
-    if facts is not None:
-        optional = {
-            "knowledge_cutoff": facts.knowledge,
-            "expiration_date": facts.shutdown,
-            "hugging_face_id": facts.hugging_face_id,
-            "reasoning": _reasoning(facts.reasoning),
-        }
-        row |= {key: value for key, value in optional.items() if value is not None}
-    return row
+    ends = [place.shutdown for place in places if place.shutdown is not None]
+    optional = {
+        "knowledge_cutoff": _first(place.knowledge for place in places),
+        "expiration_date": max(ends) if ends and len(ends) == len(places) else None,
+        "hugging_face_id": _first(place.hugging_face_id for place in places),
+        "reasoning": _reasoning(_first(place.reasoning for place in places)),
+    }
+    return row | {key: value for key, value in optional.items() if value is not None}
 
 
-def endpoint(place: Endpoint, *, name: str, provider: str, stats: Stats, resting: bool) -> dict[str, Any]:
-    """A row of GET /models/{author}/{slug}/endpoints."""
+def google(entry: Entry) -> dict[str, Any]:
+    """A row of GET /v1beta/models (https://ai.google.dev/api/models#Model)."""
+    places = entry.endpoints
+    embeds = any("embeddings" in written(place) for place in places)
+    row = {
+        "name": f"models/{entry.name}",
+        "version": "",
+        "displayName": entry.shown,
+        "description": "",
+        "inputTokenLimit": context(entry) or None,
+        "outputTokenLimit": max((place.max_completion_tokens or 0 for place in places), default=0) or None,
+        "supportedGenerationMethods": ["embedContent"] if embeds else ["generateContent", "countTokens"],
+    }
+    return {key: value for key, value in row.items() if value is not None}
+
+
+def endpoint(place: Endpoint, *, provider: str, stats: Stats) -> dict[str, Any]:
+    """A row of GET /models/{author}/{slug}/endpoints. `provider` is its name for people."""
     parameters = place.supported_parameters or ()
     choice = "tool_choice" in parameters
     return {
         "name": f"{provider} | {place.id}",
         "model_id": place.id,
-        "model_name": name,
+        "model_name": place.name or place.id,
         "context_length": place.context_length or 0,
         "pricing": {**pricing(place.price), "discount": 0},
         "provider_name": provider,
@@ -121,7 +142,7 @@ def endpoint(place: Endpoint, *, name: str, provider: str, stats: Stats, resting
         "max_completion_tokens": place.max_completion_tokens,
         "max_prompt_tokens": place.max_prompt_tokens,
         "supported_parameters": list(parameters),
-        "status": -2 if resting else 0,
+        "status": -2 if stats.resting(place) else 0,
         "uptime_last_5m": stats.uptime(place, 300),
         "uptime_last_30m": stats.uptime(place, 1800),
         "uptime_last_1d": stats.uptime(place, 86_400),
@@ -178,29 +199,27 @@ def _override(entry: Override) -> dict[str, Any]:
     return {key: value for key, value in conditions.items() if value is not None} | prices
 
 
-def _largest(endpoints: Sequence[Endpoint]) -> Endpoint | None:
-    return max(endpoints, key=lambda place: place.context_length or 0, default=None)
-
-
 def _cheapest(endpoints: Sequence[Endpoint]) -> Price | None:
     prices = [place.price for place in endpoints if place.price is not None and place.tier is None]
     return min(prices, key=lambda price: price.prompt + price.completion, default=None)
 
 
-def _parameters(endpoints: Sequence[Endpoint]) -> list[str]:
-    return sorted({name for place in endpoints for name in place.supported_parameters or ()})
-
-
-def _architecture(place: Endpoint | None, author: str) -> dict[str, Any]:
-    into = sorted((place and place.input_modalities) or TEXT, key=_text_first)
-    out = sorted((place and place.output_modalities) or TEXT, key=_text_first)
+def _architecture(entry: Entry) -> dict[str, Any]:
+    places = entry.endpoints
+    read = {word for place in places for word in place.input_modalities or TEXT} or TEXT
+    wrote = {word for place in places for word in written(place)} & OUTPUTS or TEXT
+    into, out = sorted(read, key=_text_first), sorted(wrote, key=_text_first)
     return {
         "modality": f"{'+'.join(into)}->{'+'.join(out)}",
         "input_modalities": into,
         "output_modalities": out,
-        "tokenizer": FAMILIES.get(author, "Other"),
+        "tokenizer": FAMILIES.get(entry.name.removeprefix("~").partition("/")[0], "Other"),
         "instruct_type": None,
     }
+
+
+def _first(values: Iterable[T | None]) -> T | None:
+    return next((value for value in values if value is not None), None)
 
 
 def _text_first(modality: str) -> tuple[bool, str]:
@@ -220,14 +239,3 @@ def _reasoning(reasoning: Reasoning | None) -> dict[str, Any] | None:
     if reasoning.budget is not None:
         said["supports_max_tokens"] = True
     return said
-
-
-def _seconds(day: str | None) -> int | None:
-    """Seconds since 1970 of a "YYYY-MM-DD" or "YYYY-MM"."""
-    if day is None:
-        return None
-    try:
-        date = dt.date.fromisoformat(day if len(day) > 7 else f"{day}-01")
-    except ValueError:
-        return None
-    return int(dt.datetime(date.year, date.month, date.day, tzinfo=dt.UTC).timestamp())

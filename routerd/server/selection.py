@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from urllib.parse import urlencode
 
 import msgspec
 
-from routerd.catalogue.schema import ModelFacts
 from routerd.errors import InvalidRequest
 from routerd.routing.candidates import TEXT, Endpoint
+from routerd.routing.slugs import normal
 from routerd.spend.pricing import PER_MILLION
 
 MOST = 1000
 """Rows of one page."""
 PAGE = 500
+PAGING = frozenset({"offset", "limit", "after_id", "before_id"})
+WRITTEN: Mapping[str, frozenset[str]] = {"embedding": frozenset({"embeddings"}), "rerank": frozenset({"rerank"})}
+"""What a model writes of which nothing but its kind is known."""
 REGIONS: Mapping[str, frozenset[str]] = {
     "eu": frozenset({"EU", "AT", "BE", "DE", "ES", "FI", "FR", "IE", "IT", "NL", "PL", "SE"}),
     "us": frozenset({"US"}),
@@ -25,13 +29,26 @@ Query = Mapping[str, str]
 Measure = Callable[[Endpoint], Mapping[str, float] | None]
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """A name that can be asked for, and who serves it."""
+class Entry(msgspec.Struct, frozen=True, kw_only=True, eq=False, weakref=True):
+    """A name that can be asked for, and who serves it. One is the same as another only where it is that one."""
 
     name: str
+    shown: str
+    """For people."""
     endpoints: tuple[Endpoint, ...]
-    facts: ModelFacts | None
     owner: str
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """Some of the entries."""
+
+    entries: Sequence[Entry]
+    end: int
+    """How many are before or on it."""
+    following: str | None
+    """The address of the page after it."""
+    more: bool
+    """There are more on the side towards which is paged."""
 
 
 Test = Callable[[Entry], bool]
@@ -55,7 +72,7 @@ def _test(name: str, value: str, *, now: float) -> Test | None:
     found = WORDS.get(name)
     if found is None or (name == "output_modalities" and value == "all"):
         return None
-    words = frozenset(word.strip().lower() for word in value.split(",") if word.strip())
+    words = frozenset(normal(word) for word in value.split(",") if word.strip())
     return lambda entry: found(entry, words)
 
 
@@ -65,28 +82,28 @@ def _any(holds: Callable[[Endpoint, frozenset[str]], bool]) -> Callable[[Entry, 
 
 
 def _named(entry: Entry, words: frozenset[str]) -> bool:
-    shown = f"{entry.name} {_shown(entry)}".lower()
+    shown = f"{entry.name} {normal(entry.shown)}".lower()
     return any(word in shown for word in words)
 
 
 def _writes(entry: Entry, words: frozenset[str]) -> bool:
     """What its members serve is not known yet of a virtual model of names that nobody has listed."""
-    return not entry.endpoints or any(words & (place.output_modalities or TEXT) for place in entry.endpoints)
+    return not entry.endpoints or any(words & written(place) for place in entry.endpoints)
 
 
 WORDS: Mapping[str, Callable[[Entry, frozenset[str]], bool]] = {
     "q": _named,
     "arch": _named,
-    "model_authors": lambda entry, words: entry.name.partition("/")[0].lower() in words,
+    "model_authors": lambda entry, words: entry.name.removeprefix("~").partition("/")[0].lower() in words,
     "output_modalities": _writes,
     "input_modalities": _any(lambda place, words: words <= (place.input_modalities or TEXT)),
     "supported_parameters": _any(lambda place, words: words <= set(place.supported_parameters or ())),
-    "providers": _any(lambda place, words: place.provider.lower() in words),
-    "zdr": _any(lambda place, _: place.data.zdr is True),
-    "distillable": _any(lambda place, words: place.distillable is ("true" in words)),
+    "providers": _any(lambda place, words: not words.isdisjoint(place.slugs)),
+    "zdr": _any(lambda place, words: "true" not in words or place.data.zdr is True),
+    "distillable": _any(lambda place, words: (place.distillable is True) is ("true" in words)),
     "region": _any(lambda place, words: (place.data.region or "").upper() in REGIONS[min(words)]),
 }
-"""The filters by words, a comma between them."""
+"""The filters by words, a comma between them; a display name (`Amazon Bedrock`) is as good as its slug."""
 
 
 def _price_test(name: str, bound: float) -> Test:
@@ -111,22 +128,49 @@ def _age_test(name: str, days: float, *, now: float) -> Test:
 
 def _number(name: str, value: str) -> float:
     try:
-        return float(value)
+        number = float(value)
     except ValueError:
-        raise InvalidRequest(f'`{name}` must be a number, not "{value[:40]}"') from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise InvalidRequest(f'`{name}` must be a number, not "{value[:40]}"')
+    return number
 
 
-def page(entries: Sequence[Entry], query: Query, *, path: str) -> tuple[Sequence[Entry], str | None]:
-    """The entries of one page and the address of the next; everything where neither end is named."""
-    if "offset" not in query and "limit" not in query:
-        return entries, None
-    start = int(_number("offset", query.get("offset") or "0"))
+def page(entries: Sequence[Entry], query: Query, *, path: str) -> Page:
+    """One page; everything where no end of one is named. InvalidRequest.
+
+    OpenRouter names it by `offset`, Anthropic (https://platform.claude.com/docs/en/api/models-list) by the model before
+    or after it.
+    """
+    if not PAGING & query.keys():
+        return Page(entries=entries, end=len(entries), following=None, more=False)
     size = int(_number("limit", query.get("limit") or str(PAGE)))
+    start = int(_number("offset", query.get("offset") or "0"))
     if start < 0 or not 1 <= size <= MOST:
         raise InvalidRequest(f"`offset` must not be negative, and `limit` from 1 to {MOST}")
+    if after := query.get("after_id"):
+        start = _index(entries, "after_id", after) + 1
     end = start + size
-    following = f"{path}?{urlencode({**query, 'offset': end, 'limit': size})}" if end < len(entries) else None
-    return entries[start:end], following
+    more = end < len(entries)
+    if before := query.get("before_id"):
+        end = _index(entries, "before_id", before)
+        start = max(0, end - size)
+        more = start > 0
+    beside = {name: value for name, value in query.items() if name not in PAGING}
+    following = f"{path}?{urlencode({**beside, 'offset': end, 'limit': size})}" if end < len(entries) else None
+    return Page(entries=entries[start:end], end=end, following=following, more=more)
+
+
+def _index(entries: Sequence[Entry], name: str, value: str) -> int:
+    found = next((place for place, entry in enumerate(entries) if entry.name == value), None)
+    if found is None:
+        raise InvalidRequest(f'`{name}`: there is no model "{value[:100]}" in this list')
+    return found
+
+
+def written(place: Endpoint) -> frozenset[str]:
+    """What an endpoint's answers are made of."""
+    return place.output_modalities or WRITTEN.get(place.kind or "", TEXT)
 
 
 def context(entry: Entry) -> int:
@@ -135,10 +179,11 @@ def context(entry: Entry) -> int:
 
 
 def released(entry: Entry) -> float:
-    """When it was released, seconds since 1970, 0 where nobody knows."""
+    """When it was released, seconds since 1970, 0 where nobody knows. A month stands for its first day."""
     days = [place.created for place in entry.endpoints if place.created]
+    day = min(days, default="")
     try:
-        return dt.datetime.fromisoformat(min(days)).replace(tzinfo=dt.UTC).timestamp() if days else 0.0
+        return dt.datetime.fromisoformat(f"{day}-01" if len(day) == 7 else day).replace(tzinfo=dt.UTC).timestamp()
     except ValueError:
         return 0.0
 
@@ -166,7 +211,3 @@ def best(entry: Entry, measure: Measure, choose: Callable[[Iterator[float]], flo
     """The best median of a measure among its endpoints."""
     found = [figures["p50"] for place in entry.endpoints if (figures := measure(place)) is not None]
     return choose(iter(found)) if found else unknown
-
-
-def _shown(entry: Entry) -> str:
-    return entry.facts.name if entry.facts is not None else ""
