@@ -62,6 +62,11 @@ class Asked:
             self._needs = needs(self.chat, estimate=estimate, kind=self.door.kind)
         return self._needs
 
+    @property
+    def estimated(self) -> int | None:
+        """The tokens that its prompt was estimated at, if anybody has asked."""
+        return None if self._needs is None else self._needs.prompt_tokens
+
     def prompt_tokens(self, estimate: Callable[[str], int]) -> int:
         """About how many tokens its prompt has."""
         return self.needs(estimate).prompt_tokens

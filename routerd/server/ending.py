@@ -194,6 +194,8 @@ def _praise(exchange: Exchange, entry: Record) -> None:
         spent = clock.precise() - exchange.leg.began
         speed = entry.tokens.completion / spent if entry.usage_source == "provider" and spent > 0 else None
     services.health.succeeded(candidate, now=now, ttft=ttft, speed=speed)
+    if entry.usage_source == "provider" and (estimated := ask.asked.estimated) is not None:
+        services.calibration.learn(entry.requested_model, estimated=estimated, reported=entry.tokens.prompt)
     services.hedges.served(entry.cost_picousd or 0)
     cached = entry.tokens.cached + entry.tokens.cache_write
     services.sticky.served(ask.question, candidate, cached=cached, now=now)

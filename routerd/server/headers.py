@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 
 import msgspec
@@ -13,6 +15,11 @@ PASSED_ON_PREFIXES = (b"x-ratelimit-", b"anthropic-ratelimit-")
 """Answer headers that clients act on. Organisation names, cookies and server names of the provider are not theirs."""
 
 
+PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhd])", re.ASCII)
+PARTS = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|[smhd]))+", re.ASCII)
+SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+
+
 class Head(msgspec.Struct):
     """What we need of a provider's answer head."""
 
@@ -20,11 +27,14 @@ class Head(msgspec.Struct):
     content_encoding: bytes = b""
     retry_after: float | None = None
     passed_on: list[tuple[str, str]] = msgspec.field(default_factory=list)
+    exhausted: float | None = None
+    """Seconds until a rate limit of which nothing remains begins anew."""
 
 
 def read(headers: list[tuple[bytes, bytes]], now: float) -> Head:
     """Pick from a provider's headers (names in lower case). `now` is wall-clock time, for an HTTP date."""
     head = Head()
+    spent = False
     for name, value in headers:
         if name == b"content-type":
             head.content_type = value.lower()
@@ -34,7 +44,32 @@ def read(headers: list[tuple[bytes, bytes]], now: float) -> Head:
             head.retry_after = retry_after(value, now)
         elif name in PASSED_ON or name.startswith(PASSED_ON_PREFIXES):
             head.passed_on.append((name.decode("latin-1"), value.decode("latin-1")))
+            spent = spent or (b"remaining" in name and value.strip() == b"0")
+    if spent:
+        head.exhausted = _exhausted(dict(headers), now)
     return head
+
+
+def _exhausted(fields: dict[bytes, bytes], now: float) -> float | None:
+    """The longest of the resets whose limit has nothing left. Four families of names, three forms of time."""
+    found = [
+        seconds
+        for name, value in fields.items()
+        if b"remaining" in name and value.strip() == b"0"
+        if (seconds := _reset(fields.get(name.replace(b"remaining", b"reset")), now)) is not None
+    ]
+    return max(found, default=None)
+
+
+def _reset(value: bytes | None, now: float) -> float | None:
+    """Seconds of "6m0s" and "17ms" (OpenAI, Groq), "12.5" (Together), "2026-11-21T20:47:01Z" (Anthropic)."""
+    text = (value or b"").decode("latin-1").strip()
+    if PARTS.fullmatch(text):
+        return sum(float(number) * SECONDS[unit] for number, unit in PART.findall(text))
+    try:
+        return float(text) if text[:1].isdigit() and "T" not in text else datetime.fromisoformat(text).timestamp() - now
+    except ValueError:
+        return None
 
 
 def retry_after(value: bytes, now: float) -> float | None:

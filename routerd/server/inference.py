@@ -14,6 +14,7 @@ from routerd.dialects.asked import Asked
 from routerd.dialects.doors import Door
 from routerd.dialects.shape import Request
 from routerd.errors import LedgerUnavailable, NothingLeft, PermissionDenied, RouterdError, UnknownModel
+from routerd.needs import Needs
 from routerd.routing import presets
 from routerd.routing.attempts import Attempts
 from routerd.routing.candidates import resolve
@@ -154,7 +155,7 @@ def questioned(asked: Asked, client: Client, caller: Caller, present: Present) -
     return Question(
         models=request.wanted,
         preferences=_preferences(request, present),
-        needs=partial(asked.needs, estimate),
+        needs=partial(_needs, asked, present),
         plain=plain,
         size=len(body),
         kind=asked.door.kind,
@@ -166,6 +167,13 @@ def questioned(asked: Asked, client: Client, caller: Caller, present: Present) -
         cache_key=cache_key,
         utc_offset=clock.utc_offset(),
     )
+
+
+def _needs(asked: Asked, present: Present) -> Needs:
+    """What the request needs; its tokens are estimated as well as what providers reported for that name allows."""
+    found = asked.needs(estimate)
+    tokens = present.services.calibration.corrected(asked.request.model, found.prompt_tokens)
+    return found if tokens == found.prompt_tokens else msgspec.structs.replace(found, prompt_tokens=tokens)
 
 
 def _text(body: bytes, member: str) -> str | None:

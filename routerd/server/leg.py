@@ -83,6 +83,8 @@ class Leg:
         elif head.content_encoding not in {b"", b"identity"}:
             self._abandon(Failure(kind="invalid", message=f"answered in {head.content_encoding.decode('latin-1')}"))
             return
+        if head.exhausted is not None:
+            self.exchange.services.exhausted(self.candidate, head.exhausted)
         if self._streams and (limit := self.destination.first_token):
             self.late = clock.precise() + limit
             self.exchange.set_timer()

@@ -204,6 +204,10 @@ class Services:
         if self.journal is not None:
             self.journal.clear(slot)
 
+    def exhausted(self, candidate: Candidate, seconds: float) -> None:
+        """Leave a candidate alone until its rate limit begins anew: its provider says that nothing of it remains."""
+        self.health.limits(candidate, remaining=0, reset=seconds, now=self.loop.time())
+
     def note_failure(self, candidate: Candidate, failure: Failure) -> None:
         """Write the failed attempt to the log, and let its place rest if it is the provider's fault."""
         endpoint = candidate.endpoint

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from email.utils import formatdate
 
 import pytest
@@ -90,3 +91,30 @@ def test_only_what_clients_act_on_is_passed_on() -> None:
         ("x-ratelimit-remaining-tokens", "12"),
         ("anthropic-ratelimit-requests-limit", "50"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "seconds"),
+    [
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "6m0s"}, 360),
+        ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "17ms"}, 0.017),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "12.5"}, 12.5),
+        (
+            {
+                "anthropic-ratelimit-requests-remaining": "0",
+                "anthropic-ratelimit-requests-reset": "2026-11-21T00:00:30Z",
+            },
+            30,
+        ),
+        ({"x-ratelimit-remaining-requests": "1", "x-ratelimit-reset-requests": "6m0s"}, None),
+        ({"x-ratelimit-remaining-requests": "0"}, None),
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "soon"}, None),
+        ({"x-ratelimit-remaining-req-minute": "0"}, None),
+    ],
+)
+def test_a_limit_of_which_nothing_remains_tells_when_it_begins_anew(
+    fields: dict[str, str], seconds: float | None
+) -> None:
+    now = datetime(2026, 11, 21, tzinfo=UTC).timestamp()
+    found = read([(name.encode(), value.encode()) for name, value in fields.items()], now).exhausted
+    assert found == (None if seconds is None else pytest.approx(seconds))
