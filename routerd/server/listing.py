@@ -152,7 +152,15 @@ class Listing:
             is_it = meant(name, self._runtime.names, self._lists, best=lambda _: (), draw=lambda: 0.0)
         except InvalidRequest as error:
             raise NotFound(error.message) from None
-        return _entry(is_it.name, tuple(place for group in is_it.groups for place in group))
+        places = tuple(place for group in is_it.groups for place in group)
+        if not any(map(self._served, places)):
+            raise NotFound(f'nobody lists a model called "{name[:100]}"')
+        return _entry(is_it.name, places)
+
+    def _served(self, place: Endpoint) -> bool:
+        """Whether it is configured, or listed by a provider that has told what it serves."""
+        pinned = f"{place.provider}/{place.model}" in self._runtime.names.by_pin
+        return pinned or place.model in self._lists.get(place.provider, (place.model,))
 
     def _entries(self) -> Iterator[Entry]:
         """Virtual models, configured ones, then what the open providers list."""

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from routerd.catalogue.schema import Override, Price, ProviderFacts, Reasoning
 from routerd.routing.candidates import TEXT, Endpoint
-from routerd.server.selection import Entry, context, released, written
+from routerd.server.selection import Entry, cheapest, context, released, written
 from routerd.spend.pricing import format_usd
 
 T = TypeVar("T")
@@ -88,7 +88,7 @@ def model(entry: Entry, *, started: int) -> dict[str, Any]:
         "description": "",
         "context_length": first.context_length if first else None,
         "architecture": _architecture(entry),
-        "pricing": pricing(_cheapest(places)),
+        "pricing": pricing(cheapest(entry)),
         "top_provider": {
             "context_length": first.context_length if first else None,
             "max_completion_tokens": first.max_completion_tokens if first else None,
@@ -197,11 +197,6 @@ def _override(entry: Override) -> dict[str, Any]:
         if (value := getattr(entry, ours, None)) is not None
     }
     return {key: value for key, value in conditions.items() if value is not None} | prices
-
-
-def _cheapest(endpoints: Sequence[Endpoint]) -> Price | None:
-    prices = [place.price for place in endpoints if place.price is not None and place.tier is None]
-    return min(prices, key=lambda price: price.prompt + price.completion, default=None)
 
 
 def _architecture(entry: Entry) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from routerd.catalogue.schema import Price
 from routerd.errors import InvalidRequest
 from routerd.routing.candidates import TEXT, Endpoint
 from routerd.routing.slugs import normal
@@ -111,8 +112,11 @@ def _price_test(name: str, bound: float) -> Test:
     limit = bound * PER_MILLION
 
     def holds(entry: Entry) -> bool:
-        prices = [getattr(place.price, part) for place in entry.endpoints if place.price is not None]
-        return any(price >= limit if name.startswith("min") else price <= limit for price in prices)
+        price = cheapest(entry)
+        if price is None:
+            return False
+        value: int = getattr(price, part)
+        return value >= limit if name.startswith("min") else value <= limit
 
     return holds
 
@@ -188,14 +192,20 @@ def released(entry: Entry) -> float:
         return 0.0
 
 
+def cheapest(entry: Entry) -> Price | None:
+    """The price that a listing shows: the lowest of those that nobody has to ask for."""
+    prices = [place.price for place in entry.endpoints if place.price is not None and place.tier is None]
+    return min(prices, key=lambda price: price.prompt + price.completion, default=None)
+
+
 def _mean_price(entry: Entry) -> float:
-    prices = [place.price for place in entry.endpoints if place.price is not None]
-    return min(((price.prompt + price.completion) / 2 for price in prices), default=float("inf"))
+    price = cheapest(entry)
+    return math.inf if price is None else (price.prompt + price.completion) / 2
 
 
 def _dearness(entry: Entry) -> float:
     mean = _mean_price(entry)
-    return 1.0 if mean == float("inf") else -mean  # what has no price comes last
+    return 1.0 if mean == math.inf else -mean  # what has no price comes last
 
 
 ORDERS: Mapping[str, Callable[[Entry], float]] = {
