@@ -265,6 +265,8 @@ def envelope(error: RouterdError) -> dict[str, Any]:
         metadata["generation_id"] = error.generation_id
     kind = OPENAI_TYPES.get(error.status) or ("server_error" if error.status >= 500 else "invalid_request_error")
     told = {"message": error.message, "code": error.status, "type": kind, "param": None, "metadata": metadata}
+    if "availability" in metadata:  # OpenRouter's examples have these here, its schema in `metadata`: so in both
+        told |= {"error_type": error.error_type, "http_status": error.status, "availability": metadata["availability"]}
     return {"error": told, **error.beside}
 
 

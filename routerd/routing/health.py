@@ -103,7 +103,7 @@ class Health:
         self,
         candidate: Candidate,
         *,
-        now: float | None = None,
+        now: float,
         ttft: float | None = None,
         speed: float | None = None,
         tools_ok: bool | None = None,
@@ -115,8 +115,6 @@ class Health:
         self._tally(candidate).ok += 1
         if self._rests:
             self._end_rest(candidate)
-        if now is None:
-            return
         state = self._state(candidate.endpoint, now)
         if state.streak >= FEW:  # it was down and is back; one that fails now and then has to show it for longer
             state.series.forgive()
@@ -134,7 +132,9 @@ class Health:
         state.probe_until = 0.0
         if not failure.resting:
             return
-        self.failed(candidate, reason=failure.message[:200], now=now, at=at)
+        tally = self._tally(candidate)
+        tally.errors += 1
+        tally.last_error, tally.last_error_at = failure.message[:200], at
         if not failure.of_the_key:
             state.streak += 1
             self._troubled.add(candidate.endpoint.place)
@@ -156,19 +156,12 @@ class Health:
         if remaining <= 0 < reset:
             self.rest(candidate, seconds=reset, reason="rate_limit_exceeded", asked=True, now=now)
 
-    def failed(self, candidate: Candidate, *, reason: str, now: float, at: float) -> None:
-        """Count a failure that is the provider's. `at` is wall-clock time, for people."""
-        tally = self._tally(candidate)
-        tally.errors += 1
-        tally.last_error = reason
-        tally.last_error_at = at
+    def rest(self, candidate: Candidate, *, seconds: float, reason: str, asked: bool, now: float) -> None:
+        """Let the candidate rest; a longer rest that is already running stays."""
         if len(self._rests) > MOST_ENTRIES:
             self._rests = {
                 where: rests for where, rests in self._rests.items() if any(rest.until > now for rest in rests.values())
             }
-
-    def rest(self, candidate: Candidate, *, seconds: float, reason: str, asked: bool, now: float) -> None:
-        """Let the candidate rest; a longer rest that is already running stays."""
         until = now + min(seconds, LONGEST_REST)
         rests = self._rests.setdefault(candidate.endpoint.place, {})
         running = rests.get(candidate.key)

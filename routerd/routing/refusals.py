@@ -10,6 +10,8 @@ from routerd.errors import CoolingDown, NothingLeft, PermissionDenied, RouterdEr
 from routerd.routing.question import Excluded
 
 MOST_NAMED = 5
+DOCS = "https://openrouter.ai/docs/guides/routing/provider-selection"
+"""Where the preferences are explained that may exclude everybody."""
 ALLOW_LISTS = "allow"
 """How the sources of allow lists end (`question.Allow`)."""
 
@@ -33,9 +35,11 @@ def nothing_left(excluded: Sequence[Sequence[Excluded]], requested: str) -> Rout
     text = f'no endpoint of "{requested}" is left by {source or "all of this together"}: {_listed(details, "; ")}'
     if would:
         text += f"; without it, it would be served by {_listed(list(dict.fromkeys(would)), ', ')}"
+    constraint = {"field": source or "several", "detail": details[0]}
     metadata: dict[str, Any] = {
         "excluded_by": reasons,
-        "constraint": {"field": source or None, "detail": details[0]},
+        "constraint": constraint,
+        "availability": availability(_code(reasons), [requested], excluded_by=reasons, constraint=constraint),
         "would_serve": list(dict.fromkeys(would)),
         "excluded": [
             {
@@ -54,6 +58,20 @@ def nothing_left(excluded: Sequence[Sequence[Excluded]], requested: str) -> Rout
     return (PermissionDenied if forbidden else NothingLeft)(text, metadata=metadata)
 
 
+def _code(reasons: Sequence[str]) -> str:
+    """OpenRouter's word for what emptied the list."""
+    if all(reason.startswith("data_policy:") for reason in reasons):
+        return "privacy_restricted"
+    if all(reason == "data_region" for reason in reasons):
+        return "region_restricted"
+    return "model_deprecated" if all(reason == "shutdown" for reason in reasons) else "constraint_filtered"
+
+
+def availability(code: str, models: Sequence[str], *, retryable: bool = False, **more: Any) -> dict[str, Any]:  # noqa: ANN401
+    """OpenRouter's `error.availability`: what is the matter, in words that programs read."""
+    return {"code": code, "retryable": retryable, "requested_models": list(models), "docs_url": DOCS, **more}
+
+
 def _only(source: str, excluded: Sequence[Sequence[Excluded]], fault: Excluded) -> bool:
     """Whether nothing but one source excludes a fault's endpoint."""
     return any(
@@ -66,7 +84,15 @@ def _listed(items: Sequence[str], separator: str) -> str:
     return separator.join(items[:MOST_NAMED]) + more
 
 
-def cooling_down(slugs: Sequence[str], seconds: int) -> CoolingDown:
+def cooling_down(slugs: Sequence[str], seconds: int, requested: str) -> CoolingDown:
     """The error for a request whose every endpoint has asked to be left alone."""
-    names = ", ".join(dict.fromkeys(slugs))
-    return CoolingDown(f"{names} asked to be left alone for another {seconds} s", retry_after=seconds)
+    names = list(dict.fromkeys(slugs))
+    return CoolingDown(
+        f"{', '.join(names)} asked to be left alone for another {seconds} s",
+        retry_after=seconds,
+        metadata={
+            "availability": availability(
+                "capacity_exhausted", [requested], retryable=True, retry_after=seconds, affected_providers=names
+            )
+        },
+    )

@@ -74,7 +74,7 @@ def route(
         order = _pinned_first(order, pin, health, now)
     candidates, wait = arrange(_with_keys(order, pin, draw), health, now)
     if not candidates:
-        raise cooling_down([endpoint.slug for _, endpoint in order], max(1, math.ceil(wait or 0)))
+        raise cooling_down([endpoint.slug for _, endpoint in order], max(1, math.ceil(wait or 0)), question.models[0])
     return Route(
         requested=question.models[0],
         models=tuple([one.name for one in found]),

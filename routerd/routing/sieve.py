@@ -150,7 +150,8 @@ class Sieve:
 
     def _tier_fault(self, endpoint: Endpoint, entry: Entry) -> Excluded | None:
         named = [slugs for layer in entry.layers for slugs in (layer.wants.order, layer.wants.only) if slugs]
-        admitted = entry.meaning.tiers
+        # An order switches off what :nitro and :floor admit; :batch is a listing of its own.
+        admitted = entry.meaning.tiers if entry.wants.order is None else entry.meaning.tiers & {"batch"}
         if endpoint.tier not in admitted and (tier := self._asked.tier):
             admitted |= {tier}
         return filters.tier_fault(endpoint, admitted, named)

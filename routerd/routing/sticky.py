@@ -8,6 +8,7 @@ that provider keeps its cache, and can be listed. One object lives as long as th
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
+from itertools import islice
 
 import msgspec
 
@@ -75,17 +76,13 @@ class Sticky:
         until = now + max(self.ttl, candidate.endpoint.cache_ttl or 0.0)
         self._pins[conversation] = Pin(place(candidate), until)
         self._pins.move_to_end(conversation)
-        if len(self._pins) > MOST_PINS:
-            self._drop(next(iter(self._pins)))
+        for oldest in list(islice(self._pins, 2)):  # two for each that comes: they never pile up
+            if self._pins[oldest].until <= now or len(self._pins) > MOST_PINS:
+                self._drop(oldest)
 
     def listing(self, now: float) -> list[tuple[Conversation, Pin]]:
         """Every pin that lives, for people; the newest last."""
         return [(conversation, pin) for conversation, pin in self._pins.items() if pin.until > now]
-
-    def sweep(self, now: float) -> None:
-        """Forget the pins that are over."""
-        for conversation in [one for one, pin in self._pins.items() if pin.until <= now]:
-            self._drop(conversation)
 
     def _drop(self, conversation: Conversation) -> None:
         del self._pins[conversation]

@@ -49,7 +49,7 @@ def test_a_rest_is_of_one_key_at_one_endpoint() -> None:
 
 def test_a_success_ends_a_rest() -> None:
     health = rested(ONE, seconds=10, asked=True)
-    health.succeeded(ONE)
+    health.succeeded(ONE, now=1)
     assert health.resting(ONE, 1) is None
 
 
@@ -118,9 +118,9 @@ def test_nobody_is_tried_twice_nobody_is_lost_but_who_asked(
 
 def test_failures_and_successes_are_counted_for_each_endpoint() -> None:
     health = Health()
-    health.failed(ONE, reason="full", now=1, at=1700000000.0)
-    health.failed(ONE_B, reason="down", now=2, at=1700000001.0)
-    health.succeeded(ONE)
+    health.missed(ONE, Failure(status=503, message="full"), now=1, at=1700000000.0)
+    health.missed(ONE_B, Failure(status=500, message="down"), now=2, at=1700000001.0)
+    health.succeeded(ONE, now=3)
     tally = health.tallies["one", "m"]
     assert (tally.ok, tally.errors, tally.last_error, tally.last_error_at) == (1, 2, "down", 1700000001.0)
 
@@ -130,8 +130,7 @@ def test_names_that_clients_make_up_do_not_fill_the_memory(monkeypatch: pytest.M
     health = Health()
     for i in range(500):
         made_up = Candidate(Endpoint(provider="open", model=f"m{i}", id="x"))
-        health.failed(made_up, reason="no", now=i * 10, at=0)
-        health.rest(made_up, seconds=10, reason="no", asked=False, now=i * 10)
+        health.missed(made_up, Failure(status=500, message="no"), now=i * 10, at=0)
     assert len(health.tallies) <= 52
     assert len(health._rests) <= 52
 

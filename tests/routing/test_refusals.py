@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from routerd.errors import NothingLeft, PermissionDenied
+import pytest
+
+from routerd.errors import NothingLeft, PermissionDenied, envelope
 from routerd.routing.question import Excluded
-from routerd.routing.refusals import cooling_down, nothing_left
+from routerd.routing.refusals import availability, cooling_down, nothing_left
 from tests.routing.made import endpoint
 
 A, B, C = endpoint("a"), endpoint("b"), endpoint("c")
@@ -67,6 +69,33 @@ def test_a_long_list_is_cut() -> None:
 
 
 def test_those_that_asked_to_be_left_alone_are_named_once() -> None:
-    error = cooling_down(["a", "a", "b"], 7)
+    error = cooling_down(["a", "a", "b"], 7, "m")
     assert (error.status, error.retry_after) == (429, 7)
     assert error.message == "a, b asked to be left alone for another 7 s"
+    told = envelope(error)["error"]["availability"]
+    assert (told["code"], told["retryable"], told["retry_after"]) == ("capacity_exhausted", True, 7)
+    assert told["affected_providers"] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("reasons", "code"),
+    [
+        (["data_policy:zdr", TRAINS], "privacy_restricted"),
+        (["data_region"], "region_restricted"),
+        (["shutdown"], "model_deprecated"),
+        (["data_policy:zdr", "max_price"], "constraint_filtered"),
+        (["quantization"], "constraint_filtered"),
+    ],
+)
+def test_programs_are_told_in_openrouters_words_and_places(reasons: list[str], code: str) -> None:
+    error = nothing_left([[Excluded(A, reason, "so", "the request") for reason in reasons]], "m")
+    told = envelope(error)["error"]
+    assert told["availability"] == told["metadata"]["availability"]
+    assert (told["error_type"], told["http_status"], told["code"]) == ("not_found", 404, 404)
+    found = told["availability"]
+    assert (found["code"], found["retryable"], found["requested_models"]) == (code, False, ["m"])
+    assert (found["excluded_by"], found["constraint"]["field"]) == (reasons, "the request")
+
+
+def test_an_availability_has_what_is_always_there() -> None:
+    assert set(availability("no_endpoints", ["m"])) == {"code", "retryable", "requested_models", "docs_url"}

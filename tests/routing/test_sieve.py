@@ -147,6 +147,8 @@ def test_tiers_are_admitted_by_the_request_a_variant_or_their_full_slug() -> Non
     assert tiers(question(), entry(ends, only=["openai"])) == ["openai"]
     assert tiers(question(), entry(ends, order=["openai/flex"])) == ["openai/flex", "openai"]
     assert tiers(question(), entry(ends, tiers=frozenset({"priority"}))) == ["openai", "openai/priority"]
+    nitro = entry(ends, tiers=frozenset({"priority"}), order=["openai"])
+    assert tiers(question(), nitro) == ["openai"], "an order switches off what a variant admits"
     assert tiers(question(needs=Needs(service_tier="priority")), entry(ends)) == ["openai", "openai/priority"]
 
 

@@ -109,7 +109,7 @@ def test_another_session_key_or_model_is_another_conversation(other: Question) -
     assert sticky.find(conversation, NOW) is None
 
 
-def test_pins_are_listed_swept_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pins_are_listed_and_bounded_and_those_that_are_over_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_PINS", 3)
     sticky = Sticky()
     sticky.served(question(needs=BEGINS), WARM, cached=9, now=NOW)
@@ -121,8 +121,8 @@ def test_pins_are_listed_swept_and_bounded(monkeypatch: pytest.MonkeyPatch) -> N
         "session:s2",
     ]
     assert not sticky._unnamed
-    sticky.sweep(NOW + 601)
-    assert [conversation[2] for conversation, _ in sticky.listing(NOW)] == ["session:s2"]
+    sticky.served(question(session="late"), WARM, cached=0, now=NOW + 601)
+    assert [conversation[2] for conversation, _ in sticky.listing(NOW)] == ["session:s2", "session:late"]
 
 
 def test_a_conversation_is_unnamed_where_its_beginning_names_it() -> None:
