@@ -10,9 +10,10 @@ import msgspec
 
 from routerd.dialects import doors
 from routerd.dialects.doors import Door
+from routerd.dialects.kept import Kept
 from routerd.dialects.needs import needs
 from routerd.dialects.passage import Passage, Straight, Translated
-from routerd.dialects.shape import Encoded, Json, Origin, Request, Target
+from routerd.dialects.shape import Encoded, Encoder, Json, Origin, Request, Target
 from routerd.needs import Needs
 from routerd.wire.jsonsplice import Document
 from routerd.wire.lenient import decoded
@@ -71,12 +72,13 @@ class Asked:
         """About how many tokens its prompt has."""
         return self.needs(estimate).prompt_tokens
 
-    def passage(self, dialects: Sequence[str], target: Target, *, model: str) -> Passage:
+    def passage(self, dialects: Sequence[str], target: Target, *, model: str, kept: Kept | None = None) -> Passage:
         """The way to one endpoint, in the door's own dialect if it has it; `model` is what the client is told.
 
-        InvalidRequest where the request cannot be said there.
+        With `kept` the answer is translated in any case, so that another endpoint can continue it. InvalidRequest where
+        the request cannot be said there.
         """
-        passage = self._passage(dialects, target, model=model)
+        passage = self._passage(dialects, target, model=model, kept=kept)
         extra = dict(target.extra)
         if target.tier is not None:
             extra.setdefault("service_tier", target.tier)
@@ -85,10 +87,12 @@ class Asked:
         body = Document.parse(passage.encoded.body).edit(set={k: msgspec.json.encode(v) for k, v in extra.items()})
         return msgspec.structs.replace(passage, encoded=msgspec.structs.replace(passage.encoded, body=body))
 
-    def _passage(self, dialects: Sequence[str], target: Target, *, model: str) -> Straight | Translated:
+    def _passage(
+        self, dialects: Sequence[str], target: Target, *, model: str, kept: Kept | None
+    ) -> Straight | Translated:
         place, same = doors.named(self.door, dialects), self.door.same
         name, dialect, framed = doors.spoken(place, target, kind=self.door.kind)
-        if same is not None and name == self.door.twin and self._passes(target):
+        if same is not None and name == self.door.twin and kept is None and self._passes(target):
             return Straight(
                 dialect=place,
                 encoded=self._with_betas(same.rewrite(self.request, framed, **self.way), name),
@@ -99,7 +103,8 @@ class Asked:
                 origin=self._origin(model),
             )
         origin = self._origin(model, request=decoded(self.request.raw))
-        encoded = doors.framed(dialect.encode(self.chat, framed), framed)
+        chat = self.chat if kept is None or kept.request is None else kept.request
+        encoded = doors.framed(dialect.encode(chat, framed), framed)
         if self.door.unsaid is not None:
             unsaid = self.door.unsaid(self.request.raw)
             encoded = msgspec.structs.replace(encoded, dropped=(*unsaid, *encoded.dropped))
@@ -108,9 +113,18 @@ class Asked:
             encoded=self._with_betas(encoded, name),
             speaks=dialect,
             answer=self.door.answer,
-            encoder=self.door.encoder(origin, **self.way),
+            encoder=self._encoder(origin, kept),
             origin=origin,
+            kept=kept,
         )
+
+    def _encoder(self, origin: Origin, kept: Kept | None) -> Encoder:
+        """The writer of the client's stream, the same for everybody who continues it."""
+        if kept is None:
+            return self.door.encoder(origin, **self.way)
+        if kept.encoder is None or kept.request is None:
+            kept.encoder = self.door.encoder(origin, **self.way)
+        return kept.encoder
 
     def _passes(self, target: Target) -> bool:
         """Whether the answer's bytes may pass as they are."""

@@ -11,6 +11,7 @@ from typing import Protocol
 import msgspec
 
 from routerd.dialects.doors import Dialect, Same
+from routerd.dialects.kept import Kept
 from routerd.dialects.openai_answer import Amendment, Answer, ProviderAnswerInvalid, text_of, usage_of
 from routerd.dialects.openai_error import ProviderError
 from routerd.dialects.shape import Amend, Encoded, Encoder, Json, Origin, Request, Tap
@@ -97,11 +98,12 @@ class Translated(msgspec.Struct, frozen=True, kw_only=True):
     encoder: Encoder
     """One stream's, so a passage serves one attempt."""
     origin: Origin
+    kept: Kept | None = None
     straight: bool = False
 
     def tap(self, amend: Amend, *, hide_usage: bool, mask: Mask, body: bool) -> Tap:  # noqa: ARG002  # as every passage
         """A translation of the stream, or of a body in its place."""
-        return Translation(self.speaks.decoder(), self.encoder, amend=amend)
+        return Translation(self.speaks.decoder(), self.encoder, amend=amend, kept=self.kept)
 
     def whole(self, body: bytes, amend: Amend, *, fingerprint: bool) -> tuple[Answer, bytes] | ProviderError:  # noqa: ARG002  # the door's own answers are complete
         """The answer in the door's form, with its cost."""

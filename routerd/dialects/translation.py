@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from routerd.dialects.kept import Kept
 from routerd.dialects.openai_answer import text_of, usage_of
 from routerd.dialects.openai_error import ProviderError
 from routerd.dialects.shape import Amend, Decoder, Encoder, Json
@@ -20,6 +21,7 @@ class Translation:
         "_decoder",
         "_encoder",
         "_ended",
+        "_kept",
         "error",
         "events",
         "finish_reason",
@@ -30,11 +32,13 @@ class Translation:
         "usage",
     )
 
-    def __init__(self, decoder: Decoder, encoder: Encoder, *, amend: Amend) -> None:
+    def __init__(self, decoder: Decoder, encoder: Encoder, *, amend: Amend, kept: Kept | None = None) -> None:
+        """`kept` hears what the client gets, where somebody else may have to continue it."""
         self._decoder = decoder
         self._encoder = encoder
         self._amend = amend
         self._ended = False
+        self._kept = kept
         self.output = False
         self.finish_reason: str | None = None
         self.native_finish_reason: str | None = None
@@ -61,10 +65,6 @@ class Translation:
         self._ended = True
         return rest + self._encoder.end()
 
-    def failed(self, envelope: Json) -> bytes:
-        """The door's error event for a stream that broke off."""
-        return self._encoder.error(envelope)
-
     def _written(self, chunks: list[Json]) -> bytes:
         written = [self._chunk(chunk) for chunk in chunks]
         if self.error is None:
@@ -86,6 +86,8 @@ class Translation:
         if said:
             self.output = True
             self.events += 1
+        if self._kept is not None:
+            self._kept.note(chunk)
         if isinstance(chunk.get("usage"), dict):
             self._count(chunk)
         return self._encoder.chunk(chunk)

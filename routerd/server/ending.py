@@ -207,8 +207,10 @@ def _entry(exchange: Exchange, status: Status) -> Record:
     endpoint = leg.candidate.endpoint
     usage, source = _usage(exchange)
     cost = pricing.cost(usage, endpoint.price, now=ask.wall) if source != "none" else NOTHING
+    died = {one.candidate: _cost_of_part(exchange, one) for one in exchange.died}
     lost = tuple(_lost(exchange, other) for other in exchange.lost)
-    total = None if cost is None else cost.total + sum(one.cost_picousd or 0 for one in lost)
+    beside = sum(one.cost_picousd or 0 for one in lost) + sum(part or 0 for part in died.values())
+    total = None if cost is None else cost.total + beside
     meter = leg.tap or leg.answer
     failure = exchange.failure
     return Record(
@@ -249,6 +251,7 @@ def _entry(exchange: Exchange, status: Status) -> Record:
                 tried.failure.status,
                 tried.failure.error_type,
                 round(tried.ms, 3),
+                died.get(tried.candidate),
             )
             for tried in attempts.tried
             if tried.failure is not failure
@@ -274,6 +277,17 @@ def _lost(exchange: Exchange, leg: Leg) -> AttemptRecord:
     exchange.services.hedges.lost(cost or 0)
     endpoint = leg.candidate.endpoint
     return AttemptRecord(endpoint.provider, endpoint.model, leg.status, "hedge_lost", round(leg.ms, 3), cost)
+
+
+def _cost_of_part(exchange: Exchange, leg: Leg) -> int | None:
+    """What a stream cost that died in mid-answer and was continued: as counted, else by its prompt and its events."""
+    tap = leg.tap
+    usage = tap.usage if tap is not None and tap.usage is not None else None
+    if usage is None:
+        events = tap.events if tap is not None else 0
+        usage = Usage(prompt=exchange.ask.asked.prompt_tokens(tokens.estimate), completion=events)
+    cost = pricing.cost(usage, leg.candidate.endpoint.price, now=exchange.ask.wall)
+    return None if cost is None else cost.total
 
 
 def _http_status(exchange: Exchange, status: Status) -> int:

@@ -13,10 +13,12 @@ from typing import Any
 
 import msgspec
 
+from routerd.dialects.kept import Kept
 from routerd.dialects.shape import Tap
 from routerd.errors import InvalidRequest, RouterdError
 from routerd.routing.attempts import Attempts, Carry, Decision, Failure, Reply, Try, Wait
 from routerd.routing.candidates import Candidate
+from routerd.routing.continuation import Told, continued, obstacle, stage
 from routerd.routing.hedge import delay
 from routerd.server import clock, ending
 from routerd.server.client import Live, Sink, Whole
@@ -32,8 +34,9 @@ class Exchange:
     """The life of one request, from the first attempt to its record."""
 
     __slots__ = (
-        "again", "ask", "asked_at", "attempts", "due", "ended", "failure", "first_at", "hedge_at", "held", "leg",
-        "legs", "lost", "opened", "paused", "pipeline", "quiet", "sent", "services", "sink", "timer", "waiter",
+        "again", "ask", "asked_at", "attempts", "died", "due", "ended", "failure", "first_at", "hedge_at", "held",
+        "kept", "leg", "legs", "lost", "opened", "paused", "pipeline", "quiet", "sent", "services", "sink", "timer",
+        "waiter",
     )  # fmt: skip
 
     def __init__(self, ask: Ask, attempts: Attempts, services: Services) -> None:
@@ -60,8 +63,12 @@ class Exchange:
         self.failure: Failure | None = None
         self.lost: list[Leg] = []
         """Those that were asked beside the one that serves, and came too late."""
+        self.kept = Kept() if ask.continuation else None
+        """What the client has of the answer, where another candidate may continue it."""
         self.pipeline: list[dict[str, Any]] = []
         """What was done with the request besides, for `openrouter_metadata`."""
+        self.died: list[Leg] = []
+        """Those whose streams broke off, and were continued."""
         self.hedge_at = math.inf
         """When a second candidate is asked too."""
         self.again: tuple[float, Candidate | None] = NEVER
@@ -163,8 +170,10 @@ class Exchange:
             self._send(tail)
             self._end("ok")
             return
-        self.failure = failure
         self.services.note_failure(self.leg.candidate, failure)
+        if self.kept is not None and self._continued(self.kept, failure):
+            return
+        self.failure = failure
         if tap.error is not None and self.leg.passage.straight:
             self._send(tail)
             self._end("error")
@@ -174,6 +183,23 @@ class Exchange:
         self.attempts.failed(failure, ms=self.leg.ms)
         self._send(ending.error_event(self, self.attempts.error()))
         self._end("truncated" if tap.error is None else "error")
+
+    def _continued(self, kept: Kept, failure: Failure) -> bool:
+        """Have another candidate go on where the stream died, if it was plain text."""
+        told = Told(text=kept.text, choices=kept.choices, tool_calls=kept.called, reasoning=kept.reasoned)
+        if obstacle(self.ask.question.needs(), told) is not None:
+            return False
+        died = self.leg
+        decision = self.attempts.resume(failure, ms=died.ms)
+        if isinstance(decision, Reply):
+            self.attempts.tried.pop()  # it is told as every stream that died is
+            return False
+        kept.goes_on(continued(self.ask.asked.chat, told))
+        self.legs.remove(died)
+        self.died.append(died)
+        self.pipeline.append(stage(died.candidate.endpoint.slug, decision.candidate.endpoint.slug))
+        self._ask(decision.candidate)
+        return True
 
     def set_timer(self) -> None:
         """Set the clock for whatever is next to be looked at."""

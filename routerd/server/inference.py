@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from routerd.config.schema import Config
 from routerd.dialects.asked import Asked
 from routerd.dialects.doors import Door
 from routerd.dialects.shape import Request
@@ -104,6 +105,7 @@ async def _exchange(
         hide_usage=not (asked.request.asked_usage or asked.openrouter),
         fingerprint=caller.openrouter,
         metadata=_wants_metadata(client),
+        continuation=asked.request.stream and _continues(question, config),
         keepalive_after=config.routing.keepalive_after,
         preferences_dropped=found.preferences.dropped,
     )
@@ -115,6 +117,11 @@ async def _exchange(
         draw=services.draw,
     )
     return Exchange(ask, attempts, services)
+
+
+def _continues(question: Question, config: Config) -> bool:
+    virtual = config.models.get(question.models[0])
+    return virtual is not None and virtual.continuation
 
 
 def asked_of(

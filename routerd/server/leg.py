@@ -37,7 +37,7 @@ class Leg:
         self.candidate = candidate
         self.destination = ask.generation.destinations[candidate.endpoint.provider]
         endpoint = candidate.endpoint
-        self.passage = ask.asked.passage(endpoint.dialects, self._target(), model=endpoint.id)
+        self.passage = ask.asked.passage(endpoint.dialects, self._target(), model=endpoint.id, kept=exchange.kept)
         self.began = clock.precise()
         self.status = 0
         self.head = headers.Head()

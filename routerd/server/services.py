@@ -66,6 +66,8 @@ class Ask(msgspec.Struct, kw_only=True):
     """OpenRouter's own SDKs listen: they want `system_fingerprint` in a body."""
     metadata: bool
     """The client wants `openrouter_metadata`."""
+    continuation: bool
+    """Another candidate may continue a plain text answer that breaks off."""
     keepalive_after: float
     dropped: tuple[str, ...] = ()
     """Parameters that the provider being asked has no word for."""

@@ -104,7 +104,6 @@ def test_an_error_leaves_the_stream_without_an_end() -> None:
     assert stream.error is error
     assert not stream.whole
     assert stream.close() == b""
-    assert stream.failed({"error": {"code": 400}}) == b'failed: {"error":{"code":400}}'
 
 
 def test_a_stream_that_breaks_off_has_no_end() -> None:

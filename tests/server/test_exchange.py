@@ -36,6 +36,7 @@ from tests.upstream import (
     chunks,
     completion,
     error_answer,
+    in_turn,
     json_answer,
     sse_answer,
 )
@@ -848,3 +849,77 @@ def readable(body: bytes) -> list[Any]:
         with contextlib.suppress(ValueError):
             found += events(line)
     return found
+
+
+# Continuation, hedging, waiting.
+
+HEDGED = '[models.fast]\nmodels = ["one/m", "two/m"]\nhedge = true\n[routing.hedge]\nbudget = "100%"\n'
+CONTINUED = '[models.long]\nmodels = ["one/m", "two/m"]\ncontinuation = true\n'
+
+
+async def test_a_plain_answer_that_breaks_off_is_continued_and_marked(tmp_path: Path) -> None:
+    dying = [SSE, Chunk(ROLE), Chunk(HELLO), Cut()]
+    async with (
+        Upstream(dying) as one,
+        Upstream(stream(ROLE, THERE, STOP, DONE)) as two,
+        Gateway(tmp_path, provider("one", one.url, "m"), provider("two", two.url, "m"), CONTINUED) as gateway,
+    ):
+        reply = await gateway.chat("long", stream=True)
+        assert text(reply.events) == "Hello there"
+        assert reply.events[-1] == "[DONE]"
+        asked = json.loads(two.requests[0].body)["messages"]
+        assert asked[-1] == {"role": "assistant", "content": "Hello"}
+        record = gateway.record()
+    assert (record["status"], record["provider"]) == ("ok", "two")
+    assert [attempt["provider"] for attempt in record["attempts"]] == ["one"]
+    assert record["attempts"][0]["cost_picousd"] > 0, "what was paid for the first half is in the record"
+
+
+async def test_of_two_that_are_asked_the_first_token_wins_and_the_other_is_paid_for(tmp_path: Path) -> None:
+    fast = stream(ROLE, HELLO, THERE, STOP, USAGE, DONE)
+    async with (
+        Upstream(fast) as one,
+        Upstream(fast) as two,
+        Gateway(tmp_path, provider("one", one.url, "m"), provider("two", two.url, "m"), HEDGED) as gateway,
+    ):
+        for _ in range(20):
+            assert (await gateway.chat("fast", stream=True)).status == 200
+        assert not two.connections
+        served = gateway.services.health.series(gateway.app.generation.runtime.endpoints[0])
+        assert served is not None
+        served.roll(gateway.services.loop.time() + 6)  # what was measured counts once its slot of 5 s is over
+        one.script = [SSE, Stall()]
+        reply = await gateway.chat("fast", stream=True)
+        assert text(reply.events) == "Hello there"
+        record = gateway.records()[-1]
+    assert (record["provider"], record["route"]["hedged"]) == ("two", True)
+    lost = record["attempts"][0]
+    assert (lost["provider"], lost["error_type"]) == ("one", "hedge_lost")
+    assert 0 < lost["cost_picousd"] < record["cost_picousd"]
+
+
+async def test_the_last_resort_is_asked_again(tmp_path: Path) -> None:
+    busy = error_answer(503)
+    async with (
+        Upstream(in_turn(busy, json_answer(completion()))) as up,
+        Gateway(tmp_path, provider("lab", up.url, "m"), routing="retries = 1") as gateway,
+    ):
+        gateway.services.draw = lambda: 0.0
+        assert (await gateway.chat()).status == 200
+        assert [attempt["status"] for attempt in gateway.record()["attempts"]] == [503]
+        assert len(up.requests) == 2
+
+
+async def test_an_answer_that_calls_tools_is_not_continued(tmp_path: Path) -> None:
+    call = {"index": 0, "id": "c", "type": "function", "function": {"name": "f", "arguments": "{"}}
+    delta = {"choices": [{"index": 0, "delta": {"role": "assistant", "tool_calls": [call]}}]}
+    begun = b"data: " + json.dumps(delta).encode() + b"\n\n"
+    async with (
+        Upstream([SSE, Chunk(begun), Cut()]) as one,
+        Upstream(stream(ROLE, THERE, STOP, DONE)) as two,
+        Gateway(tmp_path, provider("one", one.url, "m"), provider("two", two.url, "m"), CONTINUED) as gateway,
+    ):
+        reply = await gateway.chat("long", stream=True)
+        assert reply.events[-1]["error"]["code"] == 502
+        assert not two.connections
+        assert gateway.record()["status"] == "truncated"
