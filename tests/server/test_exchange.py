@@ -858,7 +858,7 @@ CONTINUED = '[models.long]\nmodels = ["one/m", "two/m"]\ncontinuation = true\n'
 
 
 async def test_a_plain_answer_that_breaks_off_is_continued_and_marked(tmp_path: Path) -> None:
-    dying = [SSE, Chunk(ROLE), Chunk(HELLO), Cut()]
+    dying: list[Step] = [SSE, Chunk(ROLE), Chunk(HELLO), Cut()]
     async with (
         Upstream(dying) as one,
         Upstream(stream(ROLE, THERE, STOP, DONE)) as two,
