@@ -190,7 +190,7 @@ class App:
         return await counting.count(client, caller, self._present, door=MESSAGES)
 
     async def _route(self, client: Client, caller: Caller) -> Whole:
-        return await dry_run.answer(client, caller, self._present, door=CHAT)
+        return await dry_run.answer(client, caller, self._present)
 
     async def _list(self, client: Client, caller: Caller) -> Whole:
         await self.discovery.first()
@@ -198,7 +198,9 @@ class App:
             await asyncio.to_thread(listing.whole)  # every file of the catalogue, the first time
         allowed = partial(listing.may_use, self.generation.runtime.policy, caller.key, caller.environment)
         place = place_of(headers.path_of(client.target))
-        return json(self.listing.answer(client.target, place, openrouter=caller.openrouter, allowed=allowed))
+        google = client.target.startswith("/v1beta/") or client.fields.get("x-goog-api-key") is not None
+        shown = self.listing.answer(client.target, place, openrouter=caller.openrouter, google=google, allowed=allowed)
+        return json(shown)
 
     async def _healthz(self, _client: Client, _caller: Caller) -> Whole:
         return json(b'{"status":"ok"}')

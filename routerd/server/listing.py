@@ -55,14 +55,15 @@ class Listing:
         self._rows: WeakKeyDictionary[Entry, msgspec.Raw] = WeakKeyDictionary()
         self._passed: dict[str, tuple[frozenset[str], tuple[Entry, ...]]] = {}
 
-    def answer(self, target: str, place: str, *, openrouter: bool, allowed: Callable[[Endpoint], bool]) -> bytes:
+    def answer(
+        self, target: str, place: str, *, openrouter: bool, google: bool, allowed: Callable[[Endpoint], bool]
+    ) -> bytes:
         """What a listing's path is answered with. `allowed` is for `models/user`. InvalidRequest, NotFound.
 
         OpenRouter's own list shows models that write text unless it is asked for others; those of OpenAI, Anthropic
         and Google show every model.
         """
         path, query = target.partition("?")[0], query_of(target)
-        google = path.startswith("/v1beta/")
         modalities = "text" if openrouter else "all"
         match place:
             case "models":
