@@ -17,7 +17,20 @@ import msgspec
 
 from bench.conversations import TALKS, TURNS, stalls, warmth
 from bench.providers import Provider, Trouble, twelve
-from bench.simulation import Figures, Request, Routed, World, at_random, cheapest, figures, naive, requests, round_robin
+from bench.simulation import (
+    Figures,
+    Pick,
+    Request,
+    Routed,
+    World,
+    at_random,
+    by_price,
+    cheapest,
+    figures,
+    naive,
+    requests,
+    round_robin,
+)
 from routerd.routing.question import Policy
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "routing.md"
@@ -39,6 +52,16 @@ HEADINGS = (
     "outage over until known, at most, s",
     "most attempts in 10 s at one that is down",
 )
+
+
+def naive_strategies() -> dict[str, Pick]:
+    """What the router is compared with."""
+    return {
+        "cheapest": cheapest,
+        "random": at_random(5),
+        "round robin": round_robin,
+        "cheapest, then the next": by_price,
+    }
 
 
 def outages(providers: Sequence[Provider]) -> list[tuple[str, Trouble]]:
@@ -73,7 +96,7 @@ class Line(msgspec.Struct, frozen=True):
 def day(asked: Sequence[Request], *, only: Sequence[str] = tuple(ROUTED)) -> dict[str, Line]:
     """Every strategy over the same requests."""
     out = {}
-    for name, pick in (("cheapest", cheapest), ("random", at_random(5)), ("round robin", round_robin)):
+    for name, pick in naive_strategies().items():
         world = World(twelve())
         out[name] = Line(figures(naive(world, asked, pick)), storm(world, twelve()))
     for name in only:

@@ -97,35 +97,47 @@ class World:
         return nature.factor(now) * tokens / 1e6
 
 
-Pick = Callable[[Request, Names], str]
+Pick = Callable[[Request, Names], Sequence[str]]
+"""Whom a strategy asks, one after the other."""
 
 
 def naive(world: World, asked: Sequence[Request], pick: Pick) -> list[Result]:
-    """One attempt, wherever the strategy says."""
+    """Whomever the strategy says, with nothing learned from one request for the next."""
     out = []
     for request in asked:
-        provider = pick(request, world.book(request.at))
-        answer = world.ask(provider, request, request.at)
+        now, tries = request.at, 0
+        for provider in pick(request, world.book(request.at)):
+            tries += 1
+            answer = world.ask(provider, request, now)
+            now += answer.after
+            if answer.status == 200:
+                break
         ok = answer.status == 200
         cost = world.cost(provider, request, request.at) if ok else 0.0
-        out.append(Result(request, ok, answer.after, cost, provider, 1))
+        out.append(Result(request, ok, now - request.at, cost, provider, tries))
     return out
 
 
-def cheapest(request: Request, book: Names) -> str:
-    """The one whose price for this request is the least."""
+def by_price(request: Request, book: Names) -> list[str]:
+    """The cheapest for this request, then the next, six in all."""
     needs = Needs(prompt_tokens=request.prompt)
-    return min(book.by_id[MODEL], key=lambda one: estimated(one.price, needs, 0.0) if one.price else 0).provider
+    order = sorted(book.by_id[MODEL], key=lambda one: estimated(one.price, needs, 0.0) if one.price else 0)
+    return [one.provider for one in order[:6]]
+
+
+def cheapest(request: Request, book: Names) -> list[str]:
+    """The one whose price for this request is the least."""
+    return by_price(request, book)[:1]
 
 
 def at_random(seed: int) -> Pick:
     chance = random.Random(seed)
-    return lambda _, book: chance.choice(book.by_id[MODEL]).provider
+    return lambda _, book: [chance.choice(book.by_id[MODEL]).provider]
 
 
-def round_robin(request: Request, book: Names) -> str:
+def round_robin(request: Request, book: Names) -> list[str]:
     endpoints = book.by_id[MODEL]
-    return endpoints[request.number % len(endpoints)].provider
+    return [endpoints[request.number % len(endpoints)].provider]
 
 
 class Routed:
