@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from routerd import keys
+from routerd.catalogue import updated
 from routerd.cli import show
 from routerd.cli.run import no_config
 from routerd.config import lines, paths
@@ -70,7 +71,7 @@ def examine(path: Path, state: Path, *, deep: bool) -> Verdict:
     except ConfigError as error:
         faults += error.faults
     try:
-        loaded = load(path)
+        loaded = load(path, newer=updated.directory(state))
     except ConfigError as error:
         return Verdict(file=str(path), ok=False, faults=[*error.faults, *faults], warnings=[])
     warnings = list(loaded.warnings)

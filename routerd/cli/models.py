@@ -142,7 +142,7 @@ def configured(path: Path, newer: Path | None = None) -> list[Row]:
     from routerd.server.listing import Listing as Listed  # noqa: PLC0415
     from routerd.server.stats import Traffic  # noqa: PLC0415
 
-    plan = runtime.offline(load(path).config, newer=newer)
+    plan = runtime.offline(load(path, newer=newer).config, newer=newer)
     listed = Listed(plan, {}, Traffic(Health(), float), started=0)
     rows: list[Row] = msgspec.json.decode(listed.models({}, path="", modalities="all"))["data"]
     return rows + [{"id": f"{provider}/*", "owned_by": provider} for provider in plan.names.open]

@@ -8,9 +8,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from routerd.catalogue.load import providers as catalogue
-from routerd.config import known
+from routerd.config import known, references
 from routerd.config.faults import Faults, did_you_mean
+from routerd.config.known import passes_any_name
 from routerd.config.listen import Listen, is_loopback
+from routerd.config.references import Served
 from routerd.config.schema import Config, Provider
 from routerd.config.units import quoted
 from routerd.secret_sources import NoKey
@@ -40,26 +42,16 @@ OWN_HEADERS = frozenset(
 KEY_HEADERS = frozenset({"authorization", "proxy-authorization"})
 
 
-def passes_any_name(name: str, provider: Provider) -> bool:
-    """Whether the provider is passed names that no table knows.
-
-    Unless the user says: where no model is listed for it, and it is the simulator or known to the catalogue.
-    """
-    if provider.any_model is not None:
-        return provider.any_model
-    return not provider.models and (known.simulated(provider) or known.facts(name, provider) is not None)
-
-
-def check(config: Config, faults: Faults) -> None:
+def check(config: Config, served: Served, faults: Faults) -> None:
     """Notes every fault that shows only when values are seen together."""
     _server(config, faults)
     for name, provider in config.providers.items():
         _provider(name, provider, faults)
-    _virtual_models(config, faults)
+    references.check(config, served, faults)
     _keys(config, faults)
 
 
-def advise(config: Config, warnings: Faults) -> None:
+def advise(config: Config, served: Served, warnings: Faults) -> None:
     """Notes what is allowed but unwise."""
     if config.auth.mode == "open":
         warnings.add(("auth", "mode"), "every program on this machine may spend your money without a key")
@@ -72,6 +64,7 @@ def advise(config: Config, warnings: Faults) -> None:
         keyless = provider.key == (NoKey(),)
         if parts.scheme == "http" and not is_loopback(parts.hostname or "") and not keyless:
             warnings.add(("providers", name, "base_url"), "the key crosses the network unencrypted: http, not https")
+    references.advise(config, served, warnings)
 
 
 def _server(config: Config, faults: Faults) -> None:
@@ -157,49 +150,6 @@ def _ca_file_fault(path: str) -> str | None:
     if b"-----BEGIN CERTIFICATE-----" not in raw and b"-----BEGIN TRUSTED CERTIFICATE-----" not in raw:
         return f"{path}: holds no certificate in PEM form"
     return None
-
-
-def _virtual_models(config: Config, faults: Faults) -> None:
-    for name, virtual in config.models.items():
-        if not virtual.models:
-            faults.add(("models", name, "models"), "must name at least one model")
-        for place, member in enumerate(virtual.models):
-            if fault := _member_fault(member, config, faults):
-                faults.add(("models", name, "models", place), fault)
-
-
-def _member_fault(member: str, config: Config, faults: Faults) -> str | None:
-    """What is wrong with a member of a virtual model; None where a configured provider may serve it."""
-    slug, slash, native = member.partition("/")
-    known = _declared(config)
-    if member in known:
-        return None
-    if slash and slug in config.providers:
-        return _pin_fault(slug, native, config, faults)
-    if member in config.models:
-        return "is a virtual model itself; name what serves it"
-    if slash:
-        return f"there is no provider {quoted(slug)} in this file{did_you_mean(slug, config.providers)}"
-    if any(passes_any_name(name, provider) for name, provider in config.providers.items()):
-        return None  # whether one of them lists it shows when they are asked
-    return f"no provider of this file serves {quoted(member)}{did_you_mean(member, known)}"
-
-
-def _pin_fault(slug: str, native: str, config: Config, faults: Faults) -> str | None:
-    """What is wrong with `slug/native`, where the provider is there."""
-    provider = config.providers[slug]
-    if not native:
-        return "names no model behind the slash"
-    if native in provider.models or passes_any_name(slug, provider) or faults.within(("providers", slug)):
-        return None
-    return f"{slug} has no model {quoted(native)} here and any_model is off{did_you_mean(native, provider.models)}"
-
-
-def _declared(config: Config) -> set[str]:
-    """The catalogue ids and the providers' own names that the tables of models declare."""
-    tables = [provider.models for provider in config.providers.values()]
-    ids = {facts.id for table in tables for facts in table.values() if facts.id is not None}
-    return ids.union(*tables)
 
 
 def _keys(config: Config, faults: Faults) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from msgspec import structs
@@ -15,6 +16,7 @@ from routerd.routing.candidates import Endpoint
 
 FREE = Price(prompt=0, completion=0)
 """The simulator's: it costs nothing."""
+FAMILY = re.compile(r"\D+-latest")
 
 
 def of(name: str, provider: Provider, *, keys: int, newer: Path | None = None) -> list[Endpoint]:
@@ -41,15 +43,19 @@ def models(name: str, provider: Provider, newer: Path | None = None) -> tuple[Mo
     return tuple([row for row in rows if row.tag is None or regions.serves(row.tag, provider.region)])
 
 
-def aliases(served: Iterable[Endpoint], name: str, provider: Provider, newer: Path | None = None) -> list[Endpoint]:
-    """The provider's endpoints under the other names that it takes for them; those names are what it is sent.
+def aliases(
+    served: Iterable[Endpoint], name: str, provider: Provider, newer: Path | None = None
+) -> Iterator[tuple[str, Endpoint]]:
+    """The provider's other names for the endpoints that it serves: dated snapshots, "latest".
 
-    A family's "latest" without a version is sent as the model that it is: not every provider knows such a name itself.
+    Each is sent as it is. Only the latest of a family is sent as the model that it is today (`claude-opus-latest`): not
+    every provider knows those words itself.
     """
     others = {row.native: row.aliases for row in models(name, provider, newer) if row.aliases}
-    return [
-        structs.replace(endpoint, model=alias)
-    ]
+    for endpoint in served:
+        for alias in others.get(endpoint.model, ()):
+            sent = endpoint.model if FAMILY.fullmatch(alias) else alias
+            yield alias, structs.replace(endpoint, model=sent)
 
 
 def pattern(name: str, provider: Provider, *, keys: int, native: str = "") -> Endpoint:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from routerd.catalogue.load import providers as catalogue
 from routerd.catalogue.schema import LOCAL, DataPolicy, ModelFacts, ProviderFacts
+from routerd.config import regions
 from routerd.config.schema import Data, Provider
 
 PLACE = re.compile(r"\{(region|project|resource|account)\}")
@@ -20,6 +21,16 @@ def facts(name: str, provider: Provider) -> ProviderFacts | None:
 def simulated(provider: Provider) -> bool:
     """Whether it answers inside the process."""
     return provider.dialect == ("simulator",)
+
+
+def passes_any_name(name: str, provider: Provider) -> bool:
+    """Whether the provider is passed names that no table knows.
+
+    Unless the user says: where no model is listed for it, and it is the simulator or known to the catalogue.
+    """
+    if provider.any_model is not None:
+        return provider.any_model
+    return not provider.models and (simulated(provider) or facts(name, provider) is not None)
 
 
 def dialects(name: str, provider: Provider) -> tuple[str, ...]:
@@ -36,6 +47,7 @@ def base_urls(name: str, provider: Provider) -> Mapping[str, str]:
     urls = {}
     for dialect in dialects(name, provider):
         url = provider.base_url or (known.urls.get(dialect, known.base_url) if known is not None else "")
+        url = regions.located(url, provider.region)
         urls[dialect] = PLACE.sub(lambda place: getattr(provider, place[1]) or place[0], url).rstrip("/")
     return urls
 

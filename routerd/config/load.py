@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from routerd.config import checks, lines, walk
+from routerd.config import checks, lines, references, walk
 from routerd.config.faults import Faults
 from routerd.config.resolve import resolved
 from routerd.config.schema import Config
@@ -38,8 +38,11 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """What is allowed but unwise, in the form of a fault."""
 
 
-def load(path: str | os.PathLike[str]) -> Loaded:
-    """Reads and checks a file; ConfigError with all its faults, and with one where it cannot be read."""
+def load(path: str | os.PathLike[str], *, newer: Path | None = None) -> Loaded:
+    """Reads and checks a file; ConfigError with all its faults, and with one where it cannot be read.
+
+    `newer` holds models that `routerd catalogue update` brought.
+    """
     name = os.fspath(path)
     try:
         raw = Path(path).read_bytes()
@@ -51,10 +54,10 @@ def load(path: str | os.PathLike[str]) -> Loaded:
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise ConfigError([f"{name}:{line}: not UTF-8: the byte 0x{raw[error.start]:02x}"]) from error
-    return parse(text, name)
+    return parse(text, name, newer=newer)
 
 
-def parse(text: str, name: str = "routerd.toml") -> Loaded:
+def parse(text: str, name: str = "routerd.toml", *, newer: Path | None = None) -> Loaded:
     """As `load`, of a text; `name` stands in the messages, and its directory is where relative paths start."""
     document = _document(text, name)
     index = _index(text)
@@ -62,11 +65,12 @@ def parse(text: str, name: str = "routerd.toml") -> Loaded:
     config = walk.build(Config, document, faults) or Config()
     directory = Path(name).absolute().parent
     config = resolved(config, directory=directory)
-    checks.check(config, faults)
+    served = references.served(config, newer)
+    checks.check(config, served, faults)
     if found := faults.report():
         raise ConfigError(found)
     warnings = Faults(name, index=index)
-    checks.advise(config, warnings)
+    checks.advise(config, served, warnings)
     return Loaded(config=config, path=Path(name), text_index=index, warnings=warnings.report())
 
 

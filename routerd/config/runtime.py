@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -10,12 +11,12 @@ import msgspec
 
 from routerd.catalogue.schema import Quirks
 from routerd.config import endpoints, known, policy
-from routerd.config.checks import passes_any_name
 from routerd.config.schema import Config, Provider, Timeout
 from routerd.keys import KeyEntry, KeyTable
 from routerd.routing.candidates import Endpoint, Names, names
 from routerd.routing.presets import Preset
 from routerd.routing.question import Policy
+from routerd.routing.variants import AUTO
 from routerd.secret_sources import DefaultChain, default_sources
 from routerd.secret_sources import Source as SecretSource
 from routerd.secret_values import Secret
@@ -110,19 +111,24 @@ def build(
     sources = {
         name: _source(name, provider, tuple(secrets.get(name, ()))) for name, provider in config.providers.items()
     }
-    served = tuple(
-        endpoint
+    served = {
+        name: endpoints.of(name, provider, keys=max(1, len(sources[name].keys)), newer=newer)
         for name, provider in config.providers.items()
-        for endpoint in endpoints.of(name, provider, keys=max(1, len(sources[name].keys)), newer=newer)
-    )
+    }
+    everything = tuple(itertools.chain.from_iterable(served.values()))
     keys = {**issued, **{name: KeyEntry(name, key.hash, "", key.environment) for name, key in config.keys.items()}}
     return Runtime(
         config=config,
         sources=sources,
-        endpoints=served,
+        endpoints=everything,
         names=names(
-            served,
-            virtual={name: model.models for name, model in config.models.items()},
+            everything,
+            virtual=_virtual(config),
+            aliases=[
+                alias
+                for name, provider in config.providers.items()
+                for alias in endpoints.aliases(served[name], name, provider, newer)
+            ],
             open_providers={
                 name: endpoints.pattern(name, provider, keys=max(1, len(sources[name].keys)))
                 for name, provider in config.providers.items()
@@ -136,6 +142,12 @@ def build(
         hosts=LOCAL_HOSTS | set(config.server.allowed_hosts) | {listen.host for listen in config.server.listen},
         origins=frozenset(config.server.allowed_origins),
     )
+
+
+def _virtual(config: Config) -> dict[str, tuple[str, ...]]:
+    """The virtual models; a ranking of the user's own for the automatic router is one too."""
+    auto = {AUTO: config.routing.auto} if config.routing.auto else {}
+    return {**auto, **{name: model.models for name, model in config.models.items()}}
 
 
 def offline(config: Config, *, newer: Path | None = None) -> Runtime:
@@ -187,7 +199,7 @@ def _source(name: str, provider: Provider, keys: tuple[Secret, ...]) -> Source:
         openrouter=bool(facts and facts.openrouter) or "openrouter.ai" in hosts,
         known=facts is not None,
         vendor=facts is not None and (provider.like or name) in VENDORS,
-        any_model=passes_any_name(name, provider),
+        any_model=known.passes_any_name(name, provider),
         quirks=facts.quirks if facts is not None else Quirks(),
         api_version=provider.api_version,
         region=provider.region,

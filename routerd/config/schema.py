@@ -62,9 +62,12 @@ def wants(value: object) -> Preferences:
     if not isinstance(value, dict):
         raise units.Unreadable(f"must be a table, not {units.kind(value)}")
     try:
-        return preferences.read(value)
+        found = preferences.read(value)
     except InvalidRequest as error:
         raise units.Unreadable(f"cannot be read: {error.message}") from None
+    if found.dropped:
+        raise units.Unreadable(f"{', '.join(found.dropped)} is no preference")
+    return found
 
 
 def presets(value: object) -> dict[str, dict[str, Any]]:

@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from routerd.config.checks import passes_any_name
 from routerd.config.load import Loaded, parse
-from routerd.config.schema import Provider, ProviderModel
 from routerd.errors import ConfigError
 
 HASH = "sha256:" + "0" * 64
@@ -111,38 +109,6 @@ def test_an_answer_is_not_longer_than_the_context() -> None:
 LAB = '[providers.lab]\nbase_url = "http://127.0.0.1:1/v1"\n[providers.lab.models.big]\nid = "meta/big"\n'
 
 
-@pytest.mark.parametrize("member", ["lab/big", "meta/big", "big", "groq/openai/gpt-oss-120b"])
-def test_a_virtual_model_names_what_a_provider_serves(member: str) -> None:
-    text = f'{LAB}[providers.groq]\n[models.fast]\nmodels = ["{member}"]'
-    assert fine(text).config.models["fast"].models == (member,)
-
-
-@pytest.mark.parametrize(
-    ("member", "says"),
-    [
-        ("lba/big", 'there is no provider "lba" in this file, did you mean "lab"?'),
-        ("lab/bgi", 'lab has no model "bgi" here and any_model is off, did you mean "big"?'),
-        ("lab/", "names no model behind the slash"),
-        ("bgi", 'no provider of this file serves "bgi", did you mean "big"?'),
-        ("fast", "is a virtual model itself"),
-    ],
-)
-def test_a_virtual_model_names_nothing_else(member: str, says: str) -> None:
-    found = faults(f'{LAB}[models.fast]\nmodels = ["{member}"]')
-    assert found[0].startswith(f"r.toml:6: models.fast.models[0]: {says}")
-    assert len(found) == 1
-
-
-def test_a_virtual_model_has_members() -> None:
-    assert "at least one" in faults("[models.fast]\nmodels = []")[0]
-    assert "is missing" in faults("[models.fast]")[0]
-    assert "listed twice" in faults('[providers.groq]\n[models.fast]\nmodels = ["groq/a", "groq/a"]')[0]
-
-
-def test_a_bare_name_may_be_one_that_an_open_provider_lists() -> None:
-    assert fine('[providers.groq]\n[models.fast]\nmodels = ["llama"]').warnings == ()
-
-
 def test_a_fault_in_a_provider_is_not_reported_again_at_its_models() -> None:
     text = LAB + 'contxt_length = 3\nprice = 3\n[models.fast]\nmodels = ["lab/big"]'
     assert [line.split(": ")[1] for line in faults(text)] == [
@@ -161,15 +127,6 @@ def test_a_key_is_declared_by_its_hash() -> None:
 
 def test_one_key_has_one_name() -> None:
     assert 'is the hash of "a" too' in faults(f'[keys.a]\nhash = "{HASH}"\n[keys.b]\nhash = "{HASH}"')[0]
-
-
-def test_names_are_passed_on_unless_models_are_listed() -> None:
-    assert passes_any_name("openai", Provider())
-    assert not passes_any_name("openai", Provider(any_model=False))
-    assert not passes_any_name("openai", Provider(models={"m": ProviderModel()}))
-    assert passes_any_name("openai", Provider(any_model=True, models={"m": ProviderModel()}))
-    assert not passes_any_name("lab", Provider())
-    assert passes_any_name("lab", Provider(dialect=("simulator",)))
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ header = {}
 [providers.lab.models."llama-3.3-70b"]
 price = { prompt = "a lot", complete = 1 }
 [[rules]]
-deny = "all"
+deni = "all"
 [models.fast]
 models = ["grok/llama"]
 """
@@ -117,7 +117,7 @@ models = ["grok/llama"]
         f'routerd.toml:8: {price}.complete: unknown key, did you mean "completion"?',
         f"routerd.toml:8: {price}.prompt: must be an amount in USD such as 0.15, not 'a lot'",
         f"routerd.toml:8: {price}.completion: is missing",
-        "routerd.toml:9: rules: unknown key, not in this version",
+        'routerd.toml:10: rules[0].deni: unknown key, did you mean "deny"?',
         'routerd.toml:12: models.fast.models[0]: there is no provider "grok" in this file',
     )
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from routerd.catalogue.load import providers as catalogue
-from routerd.config import endpoints, runtime
-from routerd.config.checks import passes_any_name
+from routerd.config import endpoints
+from routerd.config.known import passes_any_name
 from routerd.config.load import parse
 from routerd.config.runtime import Runtime, build, offline, wanted
 from routerd.errors import UnknownModel
@@ -33,7 +33,8 @@ def with_keys(text: str) -> Runtime:
 
 def test_a_name_that_the_catalogue_knows_needs_nothing_more() -> None:
     source = of(f"[providers.{KNOWN}]\n").sources[KNOWN]
-    assert source.base_url == catalogue()[KNOWN].base_url.rstrip("/")
+    assert list(source.urls) == list(catalogue()[KNOWN].dialects)
+    assert source.urls[catalogue()[KNOWN].dialects[0]] == catalogue()[KNOWN].base_url.rstrip("/")
     assert source.ask_usage == catalogue()[KNOWN].stream_usage
     assert source.any_model
 
@@ -41,7 +42,8 @@ def test_a_name_that_the_catalogue_knows_needs_nothing_more() -> None:
 def test_what_the_user_writes_is_taken_over_the_catalogue() -> None:
     text = f'[providers.{KNOWN}]\nbase_url = "http://127.0.0.1:9/x"\nstream_usage = false\nany_model = false\n'
     source = of(text).sources[KNOWN]
-    assert (source.base_url, source.ask_usage, source.any_model) == ("http://127.0.0.1:9/x", False, False)
+    assert set(source.urls.values()) == {"http://127.0.0.1:9/x"}
+    assert (source.ask_usage, source.any_model) == (False, False)
 
 
 def test_openrouter_is_known_by_its_name_and_by_its_address() -> None:
@@ -78,6 +80,20 @@ def test_a_model_is_found_by_its_id_its_pin_and_its_own_name() -> None:
         assert (endpoint.provider, endpoint.model, endpoint.id) == ("lab", "llama3:8b", "meta/llama-3")
     with pytest.raises(UnknownModel):
         resolve("lab/other", of(text).names, {})
+
+
+def test_a_snapshot_is_found_by_its_own_name_and_sent_by_it() -> None:
+    book = of("[providers.anthropic]\n").names
+    for name in ("claude-opus-4-5-20251101", "anthropic/claude-opus-4-5-20251101"):
+        (endpoint,) = resolve(name, book, {})
+        assert (endpoint.model, endpoint.id) == ("claude-opus-4-5-20251101", "anthropic/claude-opus-4.5")
+        assert endpoint.price is not None
+
+
+def test_a_ranking_of_the_users_own_is_what_the_automatic_router_means() -> None:
+    found = of(LAB + '[providers.lab.models.m]\n[routing]\nauto = ["lab/m"]\n')
+    assert [endpoint.model for endpoint in resolve("openrouter/auto", found.names, {})] == ["m"]
+    assert not of(LAB + "[providers.lab.models.m]\n").names.virtual
 
 
 def test_a_model_without_an_id_goes_by_its_pin() -> None:

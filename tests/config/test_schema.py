@@ -23,10 +23,15 @@ ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "routerd.example.toml"
 DOCS = ROOT / "docs" / "config.md"
 NAMED = {
-    "providers": "NAME", "providers.NAME.models": "MODEL", "models": "NAME", "environments": "NAME", "keys": "NAME",
+    "providers": "NAME", "providers.NAME.models": "MODEL", "models": "NAME", "environments": "NAME",
+    "keys": "NAME",
 }  # fmt: skip
 """What docs/config.md calls the names that are the user's own."""
-REQUIRED = {Price: {"prompt": 1, "completion": 1}, VirtualModel: {"models": ["m"]}, Key: {"hash": "sha256:"}}
+REQUIRED: dict[type, dict[str, Any]] = {
+    Price: {"prompt": 1, "completion": 1},
+    VirtualModel: {"models": ["m"]},
+    Key: {"hash": "sha256:"},
+}
 """What a table cannot do without."""
 OPEN = {"presets"}
 """Tables whose keys are the user's own."""

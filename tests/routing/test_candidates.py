@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from routerd.errors import UnknownModel
@@ -151,3 +152,21 @@ def test_the_models_of_an_author_are_listed_newest_first() -> None:
 
 def test_the_sentence_about_an_unknown_name_stands_alone_too() -> None:
     assert unknown("gpt-mni", book(), NEVER).endswith("nearest: openai/gpt-mini")
+
+
+def test_an_alias_is_found_bare_behind_its_provider_and_behind_its_author() -> None:
+    dated = msgspec.structs.replace(MINI, model="gpt-mini-2026")
+    where = names([GROQ, MINI], virtual={}, open_providers={"openai": OLLAMA}, aliases=[("gpt-mini-2026", dated)])
+    for name in ("gpt-mini-2026", "openai/gpt-mini-2026"):
+        assert resolve(name, where, NEVER) == (dated,)
+        assert is_known(name, where, NEVER)
+    assert "openai/gpt-mini-2026" not in where.by_id, "no model of its own"
+
+
+def test_an_alias_is_served_with_whoever_has_it_as_its_own_name() -> None:
+    own = Endpoint(provider="lab", model="gpt-mini-2026", id="lab/gpt-mini-2026")
+    dated = msgspec.structs.replace(MINI, model="gpt-mini-2026")
+    where = names([own, MINI], virtual={}, open_providers={}, aliases=[("gpt-mini-2026", dated)])
+    assert resolve("gpt-mini-2026", where, NEVER) == (own, dated)
+    again = names([own], virtual={}, open_providers={}, aliases=[("gpt-mini-2026", own)])
+    assert again.by_alias == {}, "its own name is no other"
