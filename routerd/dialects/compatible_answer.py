@@ -13,6 +13,7 @@ from routerd.dialects import loose
 from routerd.dialects.calls import Calls
 from routerd.dialects.openai_answer import ProviderAnswerInvalid, text_of
 from routerd.dialects.openai_error import ProviderError, in_band_error
+from routerd.dialects.openai_usage import usage_of
 from routerd.dialects.shape import Json
 from routerd.wire.lenient import decoded
 
@@ -219,7 +220,21 @@ def usage(said: Json) -> None:
         counted["cost"] = cost.get("total_cost")
         if not isinstance(counted["cost"], int | float):
             del counted["cost"]
+    _agree(counted)
     said["usage"] = counted
+
+
+def _agree(counted: Json) -> None:
+    """Put counts where OpenAI has them, which xAI and Gemini keep out of the completion, and Moonshot elsewhere."""
+    read = usage_of({"usage": counted})
+    if read is None:
+        return
+    if "completion_tokens" in counted:
+        counted["completion_tokens"] = read.completion
+    places = (("prompt_tokens_details", "cached_tokens"), ("completion_tokens_details", "reasoning_tokens"))
+    for (place, name), tokens in zip(places, (read.cached, read.reasoning), strict=True):
+        if tokens:
+            counted[place] = {**loose.record(counted.get(place)), name: tokens}
 
 
 def _usage_elsewhere(said: Json) -> Json | None:

@@ -50,15 +50,16 @@ def stop_reason(choice: Json, *, called: bool) -> str:
 def usage(completion: Json) -> Json:
     """Neutral usage in Anthropic's counts, which leave what was cached out of the input, and what it cost."""
     said = record(completion.get("usage"))
-    inward = record(said.get("prompt_tokens_details"))
+    inward, prompt = record(said.get("prompt_tokens_details")), count(said.get("prompt_tokens"))
     read, written, hour = (
         count(inward.get(name)) for name in ("cached_tokens", "cache_write_tokens", "cache_write_1h_tokens")
     )
+    read = min(read, prompt)  # Azure's xAI models tell more: the sum is to stay what they call the prompt
     reasoning = count(record(said.get("completion_tokens_details")).get("reasoning_tokens"))
     searches = count(record(said.get("server_tool_use_details")).get("web_search_requests"))
     tier = text(said.get("service_tier")) or text(completion.get("service_tier"))
     counts = {
-        "input_tokens": max(0, count(said.get("prompt_tokens")) - read - written),
+        "input_tokens": max(0, prompt - read - written),
         "output_tokens": count(said.get("completion_tokens")),
         "cache_read_input_tokens": read,
         "cache_creation_input_tokens": written,

@@ -114,7 +114,10 @@ def reasoning_of(said: dict[str, Any]) -> str:
 def usage_of(message: dict[str, Any]) -> tuple[int, int] | None:
     places = [message, message.get("x_groq") or {}, *(message.get("choices") or ())]
     found = next((place["usage"] for place in places if place.get("usage")), None)
-    return (found["prompt_tokens"], found["completion_tokens"]) if found else None
+    if not found:
+        return None
+    prompt, completion = found["prompt_tokens"], found["completion_tokens"]
+    return prompt, max(completion, (found.get("total_tokens") or 0) - prompt)  # xAI keeps reasoning in the total alone
 
 
 def urls_of(message: dict[str, Any], said: dict[str, Any]) -> list[str]:

@@ -111,6 +111,15 @@ def test_usage_is_found_wherever_it_stands() -> None:
     assert counted({"usage": "many", "choices": 3}) is None
 
 
+def test_counts_stand_where_openai_has_them() -> None:
+    apart = {"prompt_tokens": 307, "completion_tokens": 26, "total_tokens": 588}
+    said = counted({"usage": {**apart, "completion_tokens_details": {"reasoning_tokens": 255}}})
+    assert said == {**apart, "completion_tokens": 281, "completion_tokens_details": {"reasoning_tokens": 255}}
+    assert counted({"usage": apart})["completion_tokens_details"] == {"reasoning_tokens": 255}
+    moonshots = counted({"usage": {"prompt_tokens": 20, "completion_tokens": 30, "cached_tokens": 10}})
+    assert moonshots["prompt_tokens_details"] == {"cached_tokens": 10}
+
+
 def test_usage_is_without_nulls_and_with_its_cost_as_a_number() -> None:
     said = {"usage": {"prompt_tokens": 1, "prompt_tokens_details": {"cached_tokens": None, "audio_tokens": 0}}}
     assert counted(said) == {"prompt_tokens": 1, "prompt_tokens_details": {"audio_tokens": 0}}

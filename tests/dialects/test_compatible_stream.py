@@ -56,7 +56,7 @@ def test_done_ends_the_stream() -> None:
 
 
 def test_usage_in_every_chunk_is_told_once_at_the_end() -> None:
-    counts = [{**USAGE, "completion_tokens": n} for n in range(1, 4)]
+    counts = [{**USAGE, "completion_tokens": n, "total_tokens": 3 + n} for n in range(1, 4)]
     said = chunks(
         *[chunk({"content": "a"}, usage=count) for count in counts[:2]], chunk(finish="stop", usage=counts[2])
     )

@@ -93,7 +93,7 @@ def test_recorded_streams_of_other_vendors_are_read_by_the_sdk_with_the_same_mea
         if counted:
             cached = (counted[-1].get("prompt_tokens_details") or {}).get("cached_tokens") or 0
             counts = message.usage
-            assert counts.cache_read_input_tokens == cached, case.name
+            assert counts.cache_read_input_tokens == min(cached, counted[-1]["prompt_tokens"]), case.name
             assert counts.input_tokens == max(0, counted[-1]["prompt_tokens"] - cached), case.name
             assert counts.output_tokens == counted[-1]["completion_tokens"], case.name
 
