@@ -42,6 +42,9 @@ class Passage(Protocol):
     def whole(self, body: bytes, amend: Amend, *, fingerprint: bool) -> tuple[Answer, bytes] | ProviderError:
         """A whole answer: what it says, and what the client gets. ProviderAnswerInvalid when it is none."""
 
+    def read(self, body: bytes) -> Json:
+        """A whole answer as a neutral completion, {} for what is none: to estimate what nobody counted."""
+
     def refusal(self, status: int, body: bytes) -> ProviderError:
         """The provider's error answer."""
 
@@ -75,6 +78,10 @@ class Straight(msgspec.Struct, frozen=True, kw_only=True):
         added = amendment(amend, answer.usage)
         body = self.same.amend_answer(body, added, fingerprint, answer)
         return answer, body if self.same.conform is None else self.same.conform(body, self.request)
+
+    def read(self, body: bytes) -> Json:
+        """The answer as a neutral completion."""
+        return neutral(self.speaks, body)
 
     def refusal(self, status: int, body: bytes) -> ProviderError:
         """The provider's error answer."""
@@ -114,6 +121,10 @@ class Translated(msgspec.Struct, frozen=True, kw_only=True):
         add(completion, amendment(amend, answer.usage))
         return answer, self.answer(completion, self.origin)
 
+    def read(self, body: bytes) -> Json:
+        """The answer as a neutral completion."""
+        return neutral(self.speaks, body)
+
     def refusal(self, status: int, body: bytes) -> ProviderError:
         """The provider's error answer."""
         return self.speaks.decode_error(status, body)
@@ -121,6 +132,15 @@ class Translated(msgspec.Struct, frozen=True, kw_only=True):
     def broken(self, envelope: Json, tap: Tap | None) -> bytes:  # noqa: ARG002  # the encoder knows what it has written
         """The event that ends a stream which failed."""
         return self.encoder.error(envelope)
+
+
+def neutral(dialect: Dialect, body: bytes) -> Json:
+    """A whole answer of a dialect as a neutral completion, {} where it is none."""
+    try:
+        found = dialect.decode(body)
+    except ProviderAnswerInvalid:
+        return {}
+    return {} if isinstance(found, ProviderError) else found
 
 
 def facts(completion: Json) -> Answer:

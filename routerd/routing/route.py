@@ -66,7 +66,7 @@ def route(
     order = _only_first(_tier_first(order, asked), wants, sieve.excluded)
     if not order:
         everything = [faults for entry in entries for faults in sieve.everything(entry)]
-        raise nothing_left(everything or [[fault] for fault in sieve.excluded], question.models[0])
+        raise nothing_left(_told(everything or [[fault] for fault in sieve.excluded]), question.models[0])
     conversation = None if sticky is None else sticky.conversation(question, question.models[0])
     pin = None
     if sticky is not None and conversation is not None and wants.order is None:
@@ -89,6 +89,12 @@ def route(
         online=found[0].online,
         preferences=wants,
     )
+
+
+def _told(everything: list[list[Excluded]]) -> list[list[Excluded]]:
+    """The endpoints whose exclusion is worth telling: tiers that nobody asked for only where there is nothing else."""
+    ordinary = [faults for faults in everything if not any(fault.reason == "tier" for fault in faults)]
+    return ordinary or everything
 
 
 def _entries(found: Sequence[Meant], question: Question, policy: Policy, ruled: Ruling) -> list[Entry]:

@@ -313,20 +313,13 @@ def _usage(exchange: Exchange) -> tuple[Usage, UsageSource]:
     if leg.tap is not None:
         # One event carries about one token at nearly every provider; the text itself is not kept.
         return Usage(prompt=prompt, completion=leg.tap.events), "estimated"
-    return Usage(prompt=prompt, completion=tokens.estimate(_answer_text(b"".join(leg.body)))), "estimated"
+    return Usage(prompt=prompt, completion=tokens.estimate(_answer_text(leg))), "estimated"
 
 
-def _answer_text(body: bytes) -> str:
+def _answer_text(leg: Leg) -> str:
     """The text of an answer in one piece, as a prompt would hold it: choices are messages."""
-    return tokens.prompt_text(b'{"messages":%b}' % (_raw(body, "choices") or b"[]")) if body else ""
-
-
-def _raw(body: bytes, key: str) -> bytes | None:
-    try:
-        found = msgspec.json.decode(body, type=dict[str, msgspec.Raw]).get(key)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
-    return None if found is None else bytes(found)
+    said = leg.passage.read(b"".join(leg.body)) if leg.body else {}
+    return tokens.prompt_text(msgspec.json.encode({"messages": said.get("choices") or []}))
 
 
 def _tokens(usage: Usage) -> Tokens:
