@@ -7,11 +7,11 @@ import argparse
 import msgspec
 
 from routerd.catalogue import load, updated
-from routerd.catalogue.schema import Cited, DataPolicy, ProviderFacts
+from routerd.catalogue.schema import Cited, ProviderFacts
 from routerd.cli import show
 from routerd.cli.run import no_config
 from routerd.cli.show import Column, Styled
-from routerd.config import paths
+from routerd.config import known, paths
 from routerd.config.load import load as load_config
 from routerd.config.schema import Config, Provider
 
@@ -38,6 +38,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     dialects: tuple[str, ...]
     auth: str
     env: tuple[str, ...]
+    key: str | None = None
+    """The sources that the configuration names for it."""
     local: bool
     configured: bool
     models: int
@@ -64,9 +66,9 @@ def run(args: argparse.Namespace) -> int:
     if path is None and not args.all:
         return no_config()
     config = Config() if path is None else load_config(path).config
-    facts = load.providers()
-    slugs = sorted({*config.providers, *(facts if args.all else ())})
-    rows = [_row(slug, facts.get(slug), config.providers.get(slug)) for slug in slugs]
+    tables = {slug: Provider() for slug in load.providers()} if args.all else {}
+    tables |= config.providers
+    rows = [_row(slug, table, configured=slug in config.providers) for slug, table in sorted(tables.items())]
     if args.json:
         show.as_json(rows)
     elif rows:
@@ -76,49 +78,41 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _row(slug: str, facts: ProviderFacts | None, configured: Provider | None) -> Row:
+def _row(slug: str, table: Provider, *, configured: bool) -> Row:
     """What is known of a provider, what the configuration says first."""
-    known = facts or ProviderFacts(name=slug, base_url="")
-    dialects = _dialects(facts, configured)
+    facts = known.facts(slug, table) or ProviderFacts(name=slug, base_url="")
+    dialects = known.dialects(slug, table)
     return Row(
         slug=slug,
-        name=known.name,
-        base_url=(configured and configured.base_url) or known.base_url,
+        name=facts.name,
+        base_url=known.base_urls(slug, table)[dialects[0]] if configured else facts.base_url,
         dialect=dialects[0],
         dialects=dialects,
-        auth=known.auth,
-        env=known.env,
-        local=known.local,
-        configured=configured is not None,
-        models=len(load.models(slug, updated.directory(paths.state_dir()))),
-        headquarters=known.headquarters,
-        datacenters=known.datacenters,
-        data_policy=_policy(known, configured),
-        status_page=known.status_page,
-        privacy=known.privacy,
-        terms=known.terms,
+        auth=facts.auth,
+        env=facts.env,
+        key=", ".join(str(source) for source in table.key or ()) or None,
+        local=facts.local,
+        configured=configured,
+        models=len(load.models(table.like or slug, updated.directory(paths.state_dir()))),
+        headquarters=facts.headquarters,
+        datacenters=facts.datacenters,
+        data_policy=_policy(slug, table, facts),
+        status_page=facts.status_page,
+        privacy=facts.privacy,
+        terms=facts.terms,
     )
 
 
-def _dialects(facts: ProviderFacts | None, configured: Provider | None) -> tuple[str, ...]:
-    """As configured, else as known; the configuration's default says nothing about a provider that is known."""
-    written = None if configured is None else configured.dialect
-    if facts is not None and (not written or written == Provider().dialect):
-        return facts.dialects
-    return (written,) if isinstance(written, str) else tuple(written or ("openai",))
-
-
-def _policy(facts: ProviderFacts, configured: Provider | None) -> Policy:
-    """The policy that the user states is nobody else's to source."""
-    own: DataPolicy | None = getattr(configured, "data", None)
-    data = own or facts.data
+def _policy(slug: str, table: Provider, facts: ProviderFacts) -> Policy:
+    """What becomes of prompts. What the user states is nobody else's to source."""
+    data = known.policy(slug, table)
     return Policy(
         training=data.training,
         retention_days=data.retention_days,
         zdr=data.zdr,
         zdr_offer=data.zdr_offer,
         region=data.region,
-        sources=() if own else facts.sources,
+        sources=() if table.data is not None else facts.sources,
     )
 
 
@@ -160,5 +154,5 @@ def _keeps(policy: Policy) -> object:
 
 
 def _key(row: Row) -> str | None:
-    """The usual variable of its key."""
-    return row.env[0] if row.env else None
+    """Where its key is read, or the usual variable of it."""
+    return row.key or (row.env[0] if row.env else None)

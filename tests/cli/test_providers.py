@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from routerd.catalogue.load import providers
-from routerd.catalogue.schema import DataPolicy, ProviderFacts
 from routerd.cli import providers as command
 from routerd.cli.main import main
 from routerd.config.schema import Provider
@@ -97,25 +96,27 @@ def test_a_configuration_without_providers_says_so(tmp_path: Path, capsys: pytes
 
 
 @pytest.mark.parametrize(
-    ("policy", "trains", "keeps", "zero"),
+    ("data", "trains", "keeps", "zero"),
     [
-        (DataPolicy(), "unknown", "unknown", "unknown"),
-        (DataPolicy(training=True, retention_days=30, zdr=False, zdr_offer="request"), "yes", "30 d", "request"),
-        (DataPolicy(training=False, retention_days=0, zdr=True, zdr_offer="default"), "no", "nothing", "yes"),
+        ("", "unknown", "unknown", "unknown"),
+        ('data = { training = true, retention = "30d" }', "yes", "30 d", "unknown"),
+        ('data = { training = false, retention = "none" }', "no", "nothing", "yes"),
     ],
 )
 def test_the_table_says_what_becomes_of_a_prompt(
-    policy: DataPolicy, trains: str, keeps: str, zero: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, data: str, trains: str, keeps: str, zero: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    facts = ProviderFacts(name="X", base_url="https://x.example/v1", data=policy, dialects=("openai", "responses"))
-    command.draw([command._row("x", facts, None)])
+    path = tmp_path / "routerd.toml"
+    base = 'base_url = "https://x.example/v1"\nkey = "env:X_KEY"\ndialect = ["openai", "responses"]'
+    path.write_text(f"[providers.x]\n{base}\n{data}\n")
+    assert main(["providers", "--config", str(path)]) == 0
     cells = capsys.readouterr().out.splitlines()[1]
     assert cells.split(None, 2)[2].split("  ")[0] == "openai, responses"
-    assert [text for text in (trains, keeps, zero) if text not in cells] == []
+    assert [text for text in (trains, keeps, zero, "env:X_KEY") if text not in cells] == []
 
 
-def test_a_written_dialect_counts_and_the_default_does_not() -> None:
-    facts = ProviderFacts(name="X", base_url="", dialects=("anthropic",))
-    assert command._row("x", facts, Provider(dialect="simulator")).dialects == ("simulator",)
-    assert command._row("x", facts, Provider()).dialects == ("anthropic",)
-    assert command._row("x", None, Provider()).dialects == ("openai",)
+def test_a_written_dialect_counts_else_the_catalogues() -> None:
+    assert command._row("x", Provider(dialect=("simulator",)), configured=True).dialects == ("simulator",)
+    assert command._row("anthropic", Provider(), configured=True).dialects == ("anthropic",)
+    assert command._row("mine", Provider(like="anthropic"), configured=True).dialects == ("anthropic",)
+    assert command._row("x", Provider(), configured=True).dialects == ("openai",)
