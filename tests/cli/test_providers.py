@@ -104,7 +104,7 @@ def test_a_configuration_without_providers_says_so(tmp_path: Path, capsys: pytes
     ],
 )
 def test_the_table_says_what_becomes_of_a_prompt(
-    tmp_path: Path, data: str, trains: str, keeps: str, zero: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], *, data: str, trains: str, keeps: str, zero: str
 ) -> None:
     path = tmp_path / "routerd.toml"
     base = 'base_url = "https://x.example/v1"\nkey = "env:X_KEY"\ndialect = ["openai", "responses"]'
