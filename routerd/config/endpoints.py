@@ -68,7 +68,7 @@ def pattern(name: str, provider: Provider, *, keys: int, native: str = "") -> En
         id=f"{name}/{native}" if native else "",
         keys=keys,
         price=FREE if simulated or (facts is not None and facts.local) else None,
-        dialects=known.dialects(name, provider),
+        dialects=("openai",) if simulated else known.dialects(name, provider),
         data=known.policy(name, provider),
         local=simulated or known.policy(name, provider).region == "local",
         cache_ttl=facts.cache_ttl if facts is not None else None,

@@ -247,7 +247,6 @@ def _dialect(module: Any) -> Dialect:  # noqa: ANN401  # a module with the funct
 
 DIALECTS: Mapping[str, Dialect] = {
     "openai": _dialect(compatible),
-    "simulator": _dialect(compatible),
     "azure": _dialect(compatible),
     "responses": _dialect(responses),
     "anthropic": _dialect(anthropic),

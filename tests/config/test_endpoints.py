@@ -58,6 +58,7 @@ def test_the_simulator_and_servers_of_ones_own_cost_nothing() -> None:
     ollama = endpoints.pattern("ollama", Provider(), keys=1, native="m")
     assert (ollama.price, ollama.data, ollama.local) == (endpoints.FREE, LOCAL, True)
     assert endpoints.of("sim", SIMULATOR, keys=1) == []
+    assert endpoints.pattern("sim", SIMULATOR, keys=1).dialects == ("openai",)
     assert endpoints.pattern("lab", Provider(), keys=1).price is None
 
 
