@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 from genai_prices.types import ConditionalPrice, ModelInfo, ModelPrice, StartDateConstraint, TieredPrices
 
+from routerd.catalogue.modelsdev import PARTS
 from routerd.catalogue.schema import Override, Price
 
 Json = Mapping[str, Any]
@@ -51,15 +52,6 @@ GENAI = {
     "output_image_mtok": "image_output",
 }
 GENAI_ONCE = {"requests_kcount": "request", "web_searches_kcount": "web_search"}
-MODELS_DEV = {
-    "input": "prompt",
-    "output": "completion",
-    "cache_read": "cache_read",
-    "cache_write": "cache_write",
-    "reasoning": "reasoning",
-    "input_audio": "audio",
-    "output_audio": "audio_output",
-}
 _TIER = re.compile(r"^(?P<name>.+?)_above_(?P<thousands>\d+)k_tokens(?P<service>_flex|_priority|_batches)?$")
 
 
@@ -91,10 +83,9 @@ def models_dev(cost: Json, as_of: str) -> Price | None:
     if not tiers and "context_over_200k" in cost:
         tiers = [(200_000, cost["context_over_200k"])]
     overrides = [
-        Override(min_prompt_tokens=size, **_named(tier, MODELS_DEV, PER_MILLION))
-        for size, tier in sorted(tiers, key=_size)
+        Override(min_prompt_tokens=size, **_named(tier, PARTS, PER_MILLION)) for size, tier in sorted(tiers, key=_size)
     ]
-    return made(_named(cost, MODELS_DEV, PER_MILLION), overrides, as_of)
+    return made(_named(cost, PARTS, PER_MILLION), overrides, as_of)
 
 
 def litellm(facts: Json, service: str, as_of: str) -> Price | None:

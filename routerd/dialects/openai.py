@@ -13,6 +13,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from routerd.dialects import reading
 from routerd.dialects.openai_answer import (
     Amendment,
     Answer,
@@ -81,26 +82,19 @@ def read(body: bytes) -> Request:
 
 def read_any(body: bytes) -> Request:
     """The same the long way, whatever is in the body."""
-    document = _document(body)
-    models = _models(document)
-    preferences = document.get("provider") if document.kind("provider") == "object" else None
-    if preferences is None and document.kind("provider") not in {None, "null"}:
-        raise _expected(document, "provider", "an object")
-    model = _model(document, models)
+    document = reading.document(body)
+    for key in ("stream_options", "usage", "reasoning", "provider"):
+        try:
+            document.child(key)
+        except DuplicateKey as error:
+            raise InvalidRequest(f"`{key}` holds the member `{error.key}` twice; send it once") from error
+    request = reading.request(document)
     if document.kind("messages") != "array":
-        raise _expected(document, "messages", "an array")
-    if document.kind("stream") not in {None, "null", "boolean"}:
-        raise _expected(document, "stream", "true or false")
-    return Request(
-        raw=body,
-        model=model,
-        models=models,
-        stream=document.value("stream") is True,
+        raise reading.expected(document, "messages", "an array")
+    return msgspec.structs.replace(
+        request,
         asked_usage=_says(document, "stream_options", "include_usage") or _says(document, "usage", "include"),
         openrouter=not _OPENROUTER.isdisjoint(document.keys()) or document.kind("reasoning") == "object",
-        preferences=preferences,
-        session_id=_text(document, "session_id"),
-        user=_text(document, "user"),
     )
 
 
@@ -140,64 +134,9 @@ def _encoded_plain(raw: bytes, plain: PlainRequest, *, model: str, ask_usage: bo
     return b'%b%b%b,"stream_options":{"include_usage":true}}' % (raw[: plain.start], name, raw[plain.end : -1])
 
 
-def _document(body: bytes) -> Document:
-    try:
-        document = Document.parse(body)
-    except DuplicateKey as error:
-        raise InvalidRequest(f"the member `{error.key}` stands twice in the body; send it once") from error
-    except UnicodeDecodeError as error:
-        raise InvalidRequest(f"the body is not UTF-8 (byte {error.start})") from error
-    except msgspec.DecodeError as error:
-        what = str(error).removeprefix("JSON is malformed: ")
-        raise InvalidRequest(f"the body is not JSON: {what[:1].lower()}{what[1:]}") from error
-    except ValueError as error:
-        raise InvalidRequest(f"the body is {error}") from error
-    for key in ("stream_options", "usage", "reasoning", "provider"):
-        try:
-            document.child(key)
-        except DuplicateKey as error:
-            raise InvalidRequest(f"`{key}` holds the member `{error.key}` twice; send it once") from error
-    return document
-
-
-def _model(document: Document, models: tuple[str, ...]) -> str:
-    model = document.value("model")
-    if document.kind("model") in {None, "null"} and models:
-        return models[0]
-    if not isinstance(model, str) or not model.strip():
-        raise _expected(document, "model", "the name of a model, as text")
-    return model
-
-
-def _models(document: Document) -> tuple[str, ...]:
-    kind = document.kind("models")
-    if kind in {None, "null"}:
-        return ()
-    names = document.value("models")
-    if kind != "array" or not isinstance(names, list):
-        raise _expected(document, "models", "an array of model names")
-    for index, name in enumerate(names):
-        if not isinstance(name, str) or not name.strip():
-            raise InvalidRequest(f"`models[{index}]` must be the name of a model, as text")
-    return tuple(names)
-
-
-def _expected(document: Document, key: str, what: str) -> InvalidRequest:
-    kind = document.kind(key)
-    if kind is None:
-        return InvalidRequest(f"`{key}` is missing; it must be {what}")
-    got = "empty" if kind == "text" and not (document.value(key) or "").strip() else kind
-    return InvalidRequest(f"`{key}` must be {what}, not {got}")
-
-
 def _says(document: Document, key: str, member: str) -> bool:
     child = document.child(key)
     return child is not None and child.value(member) is True
-
-
-def _text(document: Document, key: str) -> str | None:
-    value = document.value(key) if document.kind(key) == "text" else None
-    return value or None
 
 
 def _reasoning(document: Document, reasoning: Document) -> tuple[bytes | None, Iterable[str]]:
