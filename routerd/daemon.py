@@ -34,6 +34,7 @@ from routerd.server.destinations import Generation
 from routerd.server.dial import prepare
 from routerd.server.front import Front
 from routerd.server.listeners import Listeners, held
+from routerd.server.local_discovery import Neighbours
 from routerd.server.pool import Pool
 from routerd.server.services import Services
 from routerd.server.simulator import Simulator
@@ -76,6 +77,7 @@ class Daemon:
 
     services: Services
     app: App
+    neighbours: Neighbours
     front: Front
     listeners: Listeners
 
@@ -119,8 +121,13 @@ class Daemon:
         self._cleanup.push_async_callback(bookkeeping.close, self.services)
         bookkeeping.recover(self.services)
         self.app = App(self.services, started=clock.wall())
+        self.neighbours = Neighbours(self.app)
         admin = Admin(self)
-        self.app.management |= {("GET", "/admin/status"): admin.status, ("POST", "/admin/reload"): admin.reload}
+        self.app.management |= {
+            ("GET", "/admin/status"): admin.status,
+            ("POST", "/admin/reload"): admin.reload,
+            ("POST", "/admin/route"): admin.route,
+        }
         self.front = Front(
             self.app.handle,
             max_body=config.server.max_body,
@@ -151,7 +158,8 @@ class Daemon:
     async def reload(self) -> list[str]:
         """Read the configuration and its secrets again; what changed. ConfigError leaves everything as it was."""
         async with self._reload_announced():
-            before, named = self.app.generation.runtime.config, self.app.generation.runtime.environments
+            written = self.neighbours.written.runtime
+            before, named = written.config, written.environments
             try:
                 generation = await self._generation()
                 config = generation.runtime.config
@@ -218,7 +226,7 @@ class Daemon:
         self.front.header_timeout, self.front.body_timeout = server.header_timeout, server.body_timeout
         cloud.stop(self._signers)
         self._signers = generation.signers
-        self.app.take(generation)
+        self.neighbours.take(generation)
         if not generation.runtime.environments and generation.runtime.config.auth.mode == "key":
             log.warning("keys.none", hint="nobody can call this daemon yet: `routerd key create NAME`")
         if generation.runtime.config.auth.mode == "open":
@@ -264,6 +272,7 @@ class Daemon:
         for exchange in list(self.services.live):
             exchange.interrupt(Draining("routerd was stopped before the answer was whole", retry_after=1))
         self.listeners.close()
+        self.neighbours.stop()
         self.app.discovery.stop()
         self.front.stop()
         self.front.pre_shutdown()  # idle connections go at once

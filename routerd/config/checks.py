@@ -55,7 +55,7 @@ def advise(config: Config, served: Served, warnings: Faults) -> None:
     """Notes what is allowed but unwise."""
     if config.auth.mode == "open":
         warnings.add(("auth", "mode"), "every program on this machine may spend your money without a key")
-    if not config.providers:
+    if not config.providers and not config.discovery.local:
         warnings.add(("providers",), "there is no provider, so no model can be served")
     for name, provider in config.providers.items():
         if not provider.models and not passes_any_name(name, provider):

@@ -10,6 +10,8 @@ from routerd.catalogue.schema import LOCAL, DataPolicy, ModelFacts, ProviderFact
 from routerd.config import regions
 from routerd.config.schema import Data, Provider
 
+FOUND = frozenset({"ollama", "lmstudio", "llamacpp", "vllm"})
+"""Servers of this machine that `[discovery] local` finds without a table of their own."""
 PLACE = re.compile(r"\{(region|project|resource|account)\}")
 
 

@@ -101,6 +101,8 @@ def _fault(member: str, config: Config, served: Served, faults: Faults, *, virtu
         return None
     if slash and slug in config.providers:
         return _pin_fault(slug, native, config, served, faults)
+    if slash and config.discovery.local and slug in known.FOUND:
+        return None  # whether it is there shows while it is asked for
     if slash:
         near = did_you_mean(slug, config.providers) or did_you_mean(member, served.models)
         return f"there is no provider {quoted(slug)} in this file{near}"

@@ -189,11 +189,20 @@ def resolve(name: str, book: Names, lists: Lists) -> tuple[Endpoint, ...]:
 
 
 def groups(name: str, book: Names, lists: Lists) -> tuple[tuple[Endpoint, ...], ...]:
-    """The same with the members of a virtual model apart: they are asked in the order in which they are written."""
-    members = book.virtual.get(name)
-    if members is not None:
-        return tuple(_real(member, book, lists) for member in members)
-    return (_real(name, book, lists),)
+    """The same with the members of a virtual model apart: they are asked in the order in which they are written.
+
+    One that nobody serves at the moment (a local server that was stopped) is passed over if there is another.
+    """
+    found: list[tuple[Endpoint, ...]] = []
+    missing: UnknownModel | None = None
+    for member in book.virtual.get(name, (name,)):
+        try:
+            found.append(_real(member, book, lists))
+        except UnknownModel as error:
+            missing = missing or error
+    if missing is not None and not found:
+        raise missing
+    return tuple(found)
 
 
 def is_known(name: str, book: Names, lists: Lists) -> bool:

@@ -82,16 +82,19 @@ class App:
         if hasattr(self, "discovery"):
             known = self.discovery.lists
             self.discovery.stop()
-        self.generation = generation
         routing = generation.runtime.config.routing
         self.services.cooldown = routing.cooldown
         self.services.sticky.ttl = routing.sticky
         self.services.hedges.share = routing.hedge.budget
         self.discovery = Discovery(generation, self.services.pool, known)
         self.discovery.start()
-        self.listing = listing.Listing(
-            generation.runtime, self.discovery.lists, self._traffic, started=int(self.started)
-        )
+        self.extend(generation)
+
+    def extend(self, generation: Generation) -> None:
+        """Put the same configuration in force with other servers of this machine: its open providers stay."""
+        self.generation = generation
+        lists = self.discovery.lists
+        self.listing = listing.Listing(generation.runtime, lists, self._traffic, started=int(self.started))
 
     async def handle(self, client: Client) -> Whole | None:
         """Answer one request; every refusal is in the envelope, with one line in the log."""

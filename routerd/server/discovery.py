@@ -33,10 +33,11 @@ class _List(msgspec.Struct):
 
 
 class Download:
-    """Receives one small answer."""
+    """Receives one small answer, of `most` bytes."""
 
-    def __init__(self, done: asyncio.Future[bytes]) -> None:
+    def __init__(self, done: asyncio.Future[bytes], most: int = MOST) -> None:
         self._done = done
+        self._most = most
         self._status = 0
         self._body = bytearray()
         self._inflater: Inflater | None = None
@@ -48,15 +49,15 @@ class Download:
             self._inflater = Inflater()  # it was asked not to compress
 
     def on_data(self, data: bytes) -> None:
-        """Take some of the body, up to `MOST`."""
+        """Take some of the body."""
         if self._done.done():
             return
         try:
             self._body += data if self._inflater is None else self._inflater.feed(data)
         except ValueError as error:
             self.on_error(UpstreamError("invalid", str(error)))
-        if len(self._body) > MOST:
-            self.on_error(UpstreamError("invalid", f"the list is over {MOST >> 20} MiB"))
+        if len(self._body) > self._most:
+            self.on_error(UpstreamError("invalid", f"the list is over {self._most >> 20} MiB"))
 
     def on_end(self) -> None:
         """Give the body to whoever waits."""
@@ -116,7 +117,7 @@ class Discovery:
     async def _ask(self, name: str, destination: Destination) -> None:
         done: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         origin, head = destination.models
-        call = self._pool.send(origin, head, b"", Download(done), destination.timeouts)
+        call = self._pool.send(origin, head, b"", Download(done, MOST), destination.timeouts)
         try:
             async with asyncio.timeout(FIRST):
                 self.lists[name] = frozenset(_names(await done))
