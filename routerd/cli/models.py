@@ -107,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
         return no_config()
     found = [(model, row) for row in listed if _fits(model := msgspec.convert(row, Model), args)]
     if args.sort:
-        found.sort(key=lambda pair: SORTS[args.sort](pair[0]))
+        found.sort(key=lambda pair: (SORTS[args.sort](pair[0]), pair[0].id))
     found = found[: args.limit]
     if args.json:
         show.as_json([row for _, row in found])

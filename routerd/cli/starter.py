@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 import msgspec
 
+from routerd.config import known
+from routerd.config.schema import Provider
+
 LISTEN = "127.0.0.1:8484"
 
 _HEAD = f"""\
@@ -55,10 +58,21 @@ class Chosen(msgspec.Struct, frozen=True, kw_only=True):
 
 def text(chosen: Sequence[Chosen], *, simulator: bool) -> str:
     """The file. With `simulator` it has the built-in provider too."""
-    tables = [
-        f'\n# {provider.comment}\n[providers.{provider.slug}]\nkey = "{provider.source}"\n' for provider in chosen
-    ]
-    slugs = [provider.slug for provider in chosen]
+    tables = [_table(provider) for provider in chosen]
+    slugs = [provider.slug for provider in chosen if not _places(provider)]
     first, second = (*slugs, *(name for name in ("openai", "groq") if name not in slugs))[:2]
     builtin = _SIMULATOR if simulator else ""
     return "".join([_HEAD, *(tables or [_FIRST]), builtin, _LAB, _FAST.format(first=first, second=second)])
+
+
+def _table(provider: Chosen) -> str:
+    """The provider's table; commented out where its address wants something that only the user knows."""
+    lines = [f"[providers.{provider.slug}]", f'key = "{provider.source}"']
+    if places := _places(provider):
+        lines = [f"# {line}" for line in (*lines, *(f'{place} = "..."' for place in places))]
+        lines.insert(0, "# It is reached at an address of your own:")
+    return "\n".join(["", f"# {provider.comment}", *lines, ""])
+
+
+def _places(provider: Chosen) -> tuple[str, ...]:
+    return known.unfilled(provider.slug, Provider())

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from routerd.catalogue.load import providers as known_providers
 from routerd.cli import starter
 from routerd.cli.starter import Chosen
+from routerd.config import known
 from routerd.config.load import parse
+from routerd.config.schema import Provider
 
 CHOSEN = st.builds(
     Chosen,
@@ -23,7 +25,16 @@ def test_whatever_was_chosen_the_file_loads_without_a_fault(chosen: list[Chosen]
     config = parse(starter.text(chosen, simulator=simulator)).config
     found = {name: [str(source) for source in provider.key or ()] for name, provider in config.providers.items()}
     assert found.pop("simulator", None) == ([] if simulator else None)
-    assert found == {provider.slug: [provider.source] for provider in chosen}
+    assert found == {one.slug: [one.source] for one in chosen if not known.unfilled(one.slug, Provider())}
+
+
+def test_what_is_reached_at_an_address_of_the_users_own_waits_for_it() -> None:
+    chosen = Chosen(slug="azure", source="env:X", comment="Clouds.")
+    text = starter.text([chosen], simulator=False)
+    assert '# Clouds.\n# It is reached at an address of your own:\n# [providers.azure]\n# key = "env:X"\n' in text
+    assert parse(
+        text.replace("# [providers.azure]", "[providers.azure]").replace('# resource = "..."', 'resource = "x"')
+    )
 
 
 def test_it_listens_where_the_exports_say() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -12,12 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from routerd.catalogue.schema import Price
-from routerd.dialects import openai
+from routerd.dialects.asked import Asked
+from routerd.dialects.doors import CHAT
+from routerd.dialects.shape import Target
 from routerd.mask import Mask
 from routerd.routing.attempts import Failure
 from routerd.routing.candidates import Endpoint
 from routerd.secrets import Secret
-from routerd.server import clock, ending
+from routerd.server import clock, ending, headers
+from routerd.server.exchange import Exchange
+from routerd.server.leg import Leg
 from routerd.spend.journal import Journal
 from routerd.spend.record import Record
 from routerd.usage import Usage
@@ -26,12 +31,27 @@ from tests.upstream import Chunk, Cut, Head, Stall, Upstream, chunks, completion
 
 SECRET, OTHER = "sk-provider-0123456789", "sk-other-9876543210"
 BRIEFLY = 'timeout = { first_byte = "60ms" }'
+PLAIN: dict[str, Any] = {"wall": 0.0, "metadata": False}
 SSE = Head(200, {"content-type": "text/event-stream"})
 ENDPOINT = Endpoint(provider="lab", model="m", id="lab/m", price=Price(prompt=1_000_000, completion=2_000_000))
 
 
 def event(value: object) -> Chunk:
     return Chunk(b"data: " + json.dumps(value).encode() + b"\n\n")
+
+
+def leg(status: int, mask: Mask) -> Leg:
+    """A leg of the chat door whose provider has answered, as far as its end reads it."""
+    asked = Asked(CHAT, CHAT.read(b'{"model":"m","messages":[]}'), id_="gen-1", created=0)
+    generation = SimpleNamespace(mask=mask)
+    found = SimpleNamespace(
+        status=status,
+        head=headers.Head(),
+        candidate=SimpleNamespace(endpoint=ENDPOINT),
+        passage=asked.passage(("openai",), Target(model="m"), model="m"),
+        exchange=SimpleNamespace(ask=SimpleNamespace(generation=generation, fingerprint=False, **PLAIN)),
+    )
+    return cast("Leg", found)
 
 
 # Masking.
@@ -71,7 +91,7 @@ async def test_no_secret_stands_in_the_error_event_of_a_stream(tmp_path: Path) -
 
 def test_a_secret_at_the_place_where_a_long_body_is_cut_is_masked_whole() -> None:
     body = b"x" * (16 * 1024 - 10) + SECRET.encode() + b"x" * 100
-    failure = ending.refusal(500, body, None, Mask([Secret(SECRET, source="test")]))
+    failure = ending.refusal(leg(500, Mask([Secret(SECRET, source="test")])), body)
     assert failure.raw is not None
     assert SECRET[:6] not in failure.raw
 
@@ -142,7 +162,8 @@ async def test_the_providers_own_cost_stands(tmp_path: Path) -> None:
 
 @given(st.integers(0, 10**9), st.integers(0, 10**9))
 def test_the_cost_that_a_client_reads_is_the_cost_that_is_recorded(prompt: int, completion_: int) -> None:
-    added = ending.amendment(Usage(prompt=prompt, completion=completion_), ENDPOINT)
+    exchange = cast("Exchange", SimpleNamespace(ask=SimpleNamespace(**PLAIN)))
+    added = ending.amendment(Usage(prompt=prompt, completion=completion_), exchange=exchange, endpoint=ENDPOINT)
     details = json.loads(added.usage["cost_details"], parse_float=str, parse_int=str)
     assert details["upstream_inference_cost"] == added.usage["cost"].decode()
     assert round(float(added.usage["cost"]) * 10**6) == prompt + 2 * completion_
@@ -268,34 +289,13 @@ async def test_a_failed_stream_that_counted_its_tokens_is_billed_by_that_count(t
 
 @given(st.binary(max_size=200), st.sampled_from([301, 302, 307, 308, 400, 401, 404, 429, 500, 503, 599]))
 def test_any_error_body_becomes_a_failure(body: bytes, status: int) -> None:
-    failure = ending.refusal(status, body, None, Mask([]))
+    failure = ending.refusal(leg(status, Mask([])), body)
     assert failure.shown_status == (502 if status < 400 else status)
     assert failure.message
 
 
 @pytest.mark.parametrize("body", [b"", b"null", b"[]", b"{}", b'{"choices":1}', b"{" * 100_000, b"\xff", b'{"a":'])
 def test_what_is_no_chat_completion_is_a_failure(body: bytes) -> None:
-    failure = ending.answer_in(body, Mask([]))
+    failure = ending.answered(leg(200, Mask([])), body)
     assert isinstance(failure, Failure)
     assert failure.shown_status == 502
-
-
-ODD: list[Any] = [
-    {"message": {"role": "assistant", "content": "x"}},
-    {"message": "text"},
-    {"message": None},
-    {"text": "x"},
-    {"message": {"tool_calls": None}},
-    {"message": {"tool_calls": ["odd"]}},
-    {"message": {"tool_calls": "odd"}},
-]
-
-
-@pytest.mark.parametrize("choice", ODD)
-def test_any_answer_in_one_piece_can_be_told_as_one_chunk(choice: dict[str, Any]) -> None:
-    body = json.dumps({"id": "x", "choices": [{"index": 0, **choice}]}).encode()
-    assert isinstance(ending.answer_in(body, Mask([])), openai.Answer)
-    chunk, done = ending.one_event(body).removesuffix(b"\n\n").split(b"\n\n")
-    told = json.loads(chunk.removeprefix(b"data: "))
-    assert (told["object"], done) == ("chat.completion.chunk", b"data: [DONE]")
-    assert "message" not in told["choices"][0]
