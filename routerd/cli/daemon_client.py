@@ -52,11 +52,12 @@ class Daemon(msgspec.Struct, frozen=True):
     """`host:port`, `[::1]:port` or `unix:/path`."""
     key: str
 
-    def call(self, method: str, path: str, *, timeout: float = TIMEOUT) -> Answer:
+    def call(self, method: str, path: str, *, body: bytes = b"", timeout: float = TIMEOUT) -> Answer:
         """One request, whatever its status. Raises NotRunning when nobody answers, Failed when it is not routerd."""
         connection = _connect(self.listener, timeout)
+        headers = {"Authorization": f"Bearer {self.key}", "Content-Length": str(len(body))}
         try:
-            connection.request(method, path, headers={"Authorization": f"Bearer {self.key}", "Content-Length": "0"})
+            connection.request(method, path, body, headers)
             answer = connection.getresponse()
             return Answer(answer.status, json.loads(answer.read()))
         except (ConnectionRefusedError, FileNotFoundError) as error:

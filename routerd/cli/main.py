@@ -41,6 +41,8 @@ COMMANDS = {
     "models": Command("list what clients can ask for", "routerd.cli.models"),
     "providers": Command("list the providers, and what they do with data", "routerd.cli.providers"),
     "catalogue": Command("show how old the facts about models are, or fetch newer ones", "routerd.cli.catalogue"),
+    "explain": Command("show who would be asked for a request, and why", "routerd.cli.explain"),
+    "simulate": Command("replay the spend log against other rules and today's prices", "routerd.cli.simulate"),
     "spend": Command("add up what was spent", "routerd.cli.spend"),
     "tail": Command("show each request as it ends", "routerd.cli.tail"),
     "status": Command("show what the running daemon is doing", "routerd.cli.status"),

@@ -38,10 +38,11 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """What is allowed but unwise, in the form of a fault."""
 
 
-def load(path: str | os.PathLike[str], *, newer: Path | None = None) -> Loaded:
+def load(path: str | os.PathLike[str], *, newer: Path | None = None, over: Config | None = None) -> Loaded:
     """Reads and checks a file; ConfigError with all its faults, and with one where it cannot be read.
 
-    `newer` holds models that `routerd catalogue update` brought.
+    `newer` holds models that `routerd catalogue update` brought. `over`: if the file has no providers of its own, the
+    tables that it has take the place of this configuration's.
     """
     name = os.fspath(path)
     try:
@@ -54,10 +55,10 @@ def load(path: str | os.PathLike[str], *, newer: Path | None = None) -> Loaded:
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise ConfigError([f"{name}:{line}: not UTF-8: the byte 0x{raw[error.start]:02x}"]) from error
-    return parse(text, name, newer=newer)
+    return parse(text, name, newer=newer, over=over)
 
 
-def parse(text: str, name: str = "routerd.toml", *, newer: Path | None = None) -> Loaded:
+def parse(text: str, name: str = "routerd.toml", *, newer: Path | None = None, over: Config | None = None) -> Loaded:
     """As `load`, of a text; `name` stands in the messages, and its directory is where relative paths start."""
     document = _document(text, name)
     index = _index(text)
@@ -65,6 +66,9 @@ def parse(text: str, name: str = "routerd.toml", *, newer: Path | None = None) -
     config = walk.build(Config, document, faults) or Config()
     directory = Path(name).absolute().parent
     config = resolved(config, directory=directory)
+    if over is not None and "providers" not in document:
+        written = {name: getattr(config, name) for name in document if name in Config.__struct_fields__}
+        config = msgspec.structs.replace(over, **written)
     served = references.served(config, newer)
     checks.check(config, served, faults)
     if found := faults.report():

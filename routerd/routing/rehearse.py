@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from routerd.catalogue.schema import Price
+from routerd.catalogue.schema import Kind, Price
 from routerd.errors import RouterdError
 from routerd.needs import Needs
 from routerd.routing.candidates import Endpoint, Lists, Names
@@ -26,13 +26,13 @@ ASSUMPTIONS = (
     "an answer has as many tokens as it had, whoever writes it",
     "tokens that were read from a cache are again only where the same endpoint serves",
     "latency and success of an endpoint are its own in this log; where the log does not know it, they are not claimed",
+    "success is that of single attempts: what another candidate made good, or would have made good, is not counted",
     "the log holds no prompts: rules about tools or images, and the request's own preferences, are taken as not given",
 )
-Cost = Callable[[Usage, Price | None], int | None]
-"""Picodollars of some usage at a price, or None where it is not known (`spend.pricing`)."""
-
 Place = tuple[str, str]
 """A model and a provider."""
+Cost = Callable[[Usage, Price | None], int | None]
+"""Picodollars of some usage at a price, or None where it is not known (`spend.pricing`)."""
 
 
 class Past(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,16 +44,19 @@ class Past(msgspec.Struct, frozen=True, kw_only=True):
     environment: str | None = None
     app: str | None = None
     door: str = "chat"
+    kind: Kind = "chat"
+    """What the door serves."""
     session: str | None = None
     provider: str | None = None
     """Who served, with its own name or the id for the model; None: it never came to that."""
     model: str | None = None
-    usage: Usage = Usage()
+    usage: Usage | None = None
+    """None: it came to nothing, and nobody knows how long the answer would have been."""
     cost: int | None = None
     latency_ms: float = 0.0
     ok: bool = True
-    attempts: int = 0
-    """That failed before."""
+    failed: Sequence[Place] = ()
+    """Who was asked before, and failed."""
 
 
 class Row(msgspec.Struct, kw_only=True):
@@ -68,8 +71,9 @@ class Row(msgspec.Struct, kw_only=True):
     unpriced: int = 0
     """Requests of `would_requests` whose cost is not known."""
     would_latency_ms: float | None = None
-    """The median of the log."""
+    """The median of the log, and so that of the past too."""
     would_succeed: float | None = None
+    """The share of its attempts in the log that succeeded; likewise."""
 
 
 class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +99,9 @@ def rehearse(
             was.requests += 1
             was.cost += past.cost or 0
             seen.add((past.model, past.provider), past)
+        for place in past.failed:
+            _row(rows, place)
+            seen.failed(place)
         question = _question(past)
         try:
             found = route(question, book, health=health, lists=lists, now=0.0, wall=past.wall, draw=draw, policy=policy)
@@ -116,9 +123,9 @@ def _row(rows: dict[Place, Row], place: Place) -> Row:
 def _would(row: Row, past: Past, endpoint: Endpoint, cost: Cost) -> None:
     """Add what a request would have cost at an endpoint."""
     usage = past.usage
-    if (past.model, past.provider) != (endpoint.id, endpoint.provider):
+    if usage is not None and (past.model, past.provider) != (endpoint.id, endpoint.provider):
         usage = msgspec.structs.replace(usage, cached=0, cache_write=0, cache_write_1h=0, cost_picousd=None)
-    paid = cost(usage, endpoint.price)
+    paid = None if usage is None else cost(usage, endpoint.price)
     row.would_requests += 1
     row.would_cost += paid or 0
     row.unpriced += paid is None
@@ -137,6 +144,10 @@ class Seen:
         if past.ok:
             self._latencies[place].append(past.latency_ms)
 
+    def failed(self, place: Place) -> None:
+        """Add an attempt that others had to make good."""
+        self._outcomes[place, False] += 1
+
     def latency(self, place: Place) -> float | None:
         """The median, in milliseconds."""
         return statistics.median(self._latencies[place]) if self._latencies[place] else None
@@ -148,7 +159,7 @@ class Seen:
 
 
 def _question(past: Past) -> Question:
-    needs = Needs(prompt_tokens=past.usage.prompt)
+    needs = Needs(prompt_tokens=past.usage.prompt if past.usage is not None else 0)
     return Question(
         models=(past.requested,),
         needs=lambda: needs,
@@ -156,5 +167,6 @@ def _question(past: Past) -> Question:
         environment=past.environment,
         app=past.app,
         door=past.door,
+        kind=past.kind,
         session=past.session,
     )

@@ -1,4 +1,4 @@
-"""Management: what `routerd status` and `routerd reload` ask the daemon. Reached with the management key alone."""
+"""Management: what `routerd status`, `reload` and `explain` ask the daemon. Reached with the management key alone."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import msgspec
 
 from routerd import __version__
 from routerd.errors import ConfigError
-from routerd.server import clock
+from routerd.server import clock, dry_run
 from routerd.server.client import Client, Whole, json
+from routerd.server.services import Present, Services
 
 if TYPE_CHECKING:
     from routerd.daemon import Daemon
     from routerd.server.inference import Caller
-    from routerd.server.services import Services
 
 
 class Admin:
@@ -38,6 +38,11 @@ class Admin:
             faults = [mask(fault) for fault in error.faults]
             return json(msgspec.json.encode({"ok": False, "faults": faults}), status=409)
         return json(msgspec.json.encode({"ok": True, "changed": changed}))
+
+    async def route(self, client: Client, _caller: Caller) -> Whole:
+        """Answer POST /admin/route: who would be asked, for the key that the body names."""
+        app = self._daemon.app
+        return await dry_run.supposed(client, Present(app.generation, app.services, app.discovery))
 
 
 def status(daemon: Daemon) -> dict[str, Any]:

@@ -15,11 +15,15 @@ KEY = "sk-routerd-admin-for-tests"
 
 
 class FakeDaemon:
-    """`answers` is (method, path) -> (status, body: JSON, or bytes as they are); `asked` is what came, with its key."""
+    """`answers` is (method, path) -> (status, body: JSON, or bytes as they are); `asked` is what came, with its key.
+
+    `bodies` are the JSON that came with it.
+    """
 
     def __init__(self, answers: dict[tuple[str, str], tuple[int, Any]]) -> None:
         self.answers = answers
         self.asked: list[tuple[str, str, str | None]] = []
+        self.bodies: list[Any] = []
         self.listener = ""
 
 
@@ -43,6 +47,7 @@ def serving(answers: dict[tuple[str, str], tuple[int, Any]], *, unix: Path | Non
             self.wfile.write(data)
 
         def do_POST(self) -> None:
+            fake.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"])) or "null"))
             self.do_GET()
 
         def log_message(self, *args: object) -> None:

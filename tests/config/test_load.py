@@ -220,3 +220,15 @@ def test_random_toml_raises_config_error_at_most(parts: list[tuple[list[str], st
         f"[{'.'.join(keys)}]" if header else f"{'.'.join(keys)} = {value}" for keys, value, header in parts
     )
     assert all(line.startswith("routerd.toml:") for line in outcome(text))
+
+
+def test_a_file_without_providers_is_read_over_another() -> None:
+    below = parse(
+        '[providers.sim]\ndialect = "simulator"\n[routing]\nsticky = "5m"\n[models.old]\nmodels = ["sim/demo"]\n'
+    )
+    over = parse('[models.fast]\nmodels = ["sim/demo"]\n', over=below.config).config
+    assert (list(over.models), list(over.providers), over.routing.sticky) == (["fast"], ["sim"], 300.0)
+    own = parse('[providers.x]\ndialect = "simulator"\n', over=below.config).config
+    assert (list(own.models), list(own.providers)) == ([], ["x"])
+    with pytest.raises(ConfigError, match=r"routerd.toml:2: .*models.fast.models"):
+        parse('[models.fast]\nmodels = ["y/demo"]\n', over=below.config)

@@ -64,8 +64,10 @@ def test_who_would_be_refused_is_counted_by_the_reason() -> None:
 
 
 def test_a_request_that_never_reached_anybody_is_rehearsed_too() -> None:
-    found = run(past(provider=None, model=None, ok=False))
-    assert [(row.provider, row.requests, row.would_requests) for row in found.rows] == [("cheap", 0, 1)]
+    found = run(past(provider=None, model=None, ok=False, usage=None))
+    (cheap,) = found.rows
+    assert (cheap.provider, cheap.requests, cheap.would_requests) == ("cheap", 0, 1)
+    assert (cheap.would_cost, cheap.unpriced) == (0, 1), "nobody knows how long its answer would have been"
 
 
 def test_a_price_that_is_not_known_is_counted_and_not_guessed() -> None:
@@ -73,3 +75,20 @@ def test_a_price_that_is_not_known_is_counted_and_not_guessed() -> None:
     found = rehearse([past()], where, policy=Policy(), cost=cost, draw=steady(), lists={})
     lab = next(row for row in found.rows if row.provider == "lab")
     assert (lab.would_requests, lab.would_cost, lab.unpriced) == (1, 0, 1)
+
+
+def test_an_attempt_that_failed_counts_against_whoever_failed() -> None:
+    found = run(past(), past(failed=[(MODEL, "cheap")]), past(provider="cheap", latency_ms=100.0))
+    cheap, dear = found.rows
+    assert (cheap.provider, cheap.requests, cheap.would_succeed, cheap.would_latency_ms) == ("cheap", 1, 0.5, 100.0)
+    assert dear.would_succeed == 1.0
+
+
+def test_an_embedding_is_not_sent_to_a_model_that_chats() -> None:
+    where = book(
+        endpoint("dear", usd=10, kind="chat"), endpoint("vectors", id="maker/vectors", kind="embedding", usd=1)
+    )
+    asked = [past(requested="maker/vectors", kind="embedding", door="embeddings"), past(kind="embedding")]
+    found = rehearse(asked, where, policy=Policy(), cost=cost, draw=steady(), lists={})
+    assert [(row.provider, row.would_requests) for row in found.rows] == [("vectors", 1), ("dear", 0)]
+    assert sum(found.refused.values()) == 1
