@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs the real clients and the third-party upstreams of tests/e2e/test_clients.py into ~/.cache/routerd-tests.
-# Versions are fixed: a new one is a change to the tests. Run again it does nothing. Needs python3 with venv, and npm.
+# Installs the real clients and the third-party upstreams of tests/e2e/test_clients.py and test_agents.py into
+# ~/.cache/routerd-tests. Versions are fixed: a new one is a change to the tests. Run again it does nothing. Needs python3
+# with venv, and npm.
 set -euo pipefail
 cd "$(mkdir -p "$HOME/.cache/routerd-tests" && cd "$HOME/.cache/routerd-tests" && pwd)"
 
@@ -30,6 +31,7 @@ from_pypi llm llm==0.36
 from_pypi aider aider-chat==0.86.2
 from_npm codex @openai/codex@0.169.0
 from_npm claude @anthropic-ai/claude-code@2.1.197
+node claude/node_modules/@anthropic-ai/claude-code/install.cjs # puts the platform's program where a placeholder lies
 from_npm gemini @google/gemini-cli@0.61.0
 from_npm aisdk @openrouter/ai-sdk-provider@2.10.0 ai@6.0.326
 from_npm openrouter @openrouter/sdk@1.3.19

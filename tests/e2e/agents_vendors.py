@@ -1,0 +1,119 @@
+"""Providers with a model that calls tools: Anthropic, OpenAI and Gemini on one loopback port, each under its own path.
+
+The model is told by a test which tools it wants. Where a request offers them, it calls them; where a request brings
+their results, it repeats those; else it has nothing to do. What a vendor would refuse is refused, and kept.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, NamedTuple, Self
+from urllib.parse import urlsplit
+
+from tests.e2e.agents_answers import VENDORS, Call, Said, Vendor
+from tests.e2e.agents_laws import Json
+
+IDLE = "There is nothing to do."
+DONE = "The tools said: "
+
+
+class Seen(NamedTuple):
+    """One request that a vendor got."""
+
+    vendor: str
+    path: str
+    headers: dict[str, str]
+    body: Json
+    tools: list[str]
+    results: list[str]
+    faults: list[str]
+
+
+class Vendors:
+    """The three of them; `wanted` is what the model calls, `seen` what it was sent."""
+
+    def __init__(self) -> None:
+        self.wanted: list[Call] = []
+        self.seen: list[Seen] = []
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    @property
+    def url(self) -> str:
+        """Where they are, without a path."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def asked(self, *calls: Call) -> None:
+        """Forget what was seen; want these calls."""
+        self.wanted, self.seen = list(calls), []
+
+    def _said(self, seen: Seen) -> Said:
+        if seen.results:
+            return Said(DONE + " | ".join(seen.results), [])
+        if self.wanted and {call.tool for call in self.wanted} <= set(seen.tools):
+            return Said("", self.wanted)
+        return Said(IDLE, [])
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        vendors = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_: object) -> None:
+                """Nothing is printed."""
+
+            def do_GET(self) -> None:
+                """Their models are those of the catalogue: none is listed."""
+                self._whole(404, {"error": {"type": "not_found_error", "message": "not here"}})
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                name = self.path.split("/")[1]
+                vendor = VENDORS[name]
+                seen = Seen(
+                    name,
+                    self.path,
+                    {key.lower(): value for key, value in self.headers.items()},
+                    body,
+                    vendor.tools(body),
+                    vendor.results(body),
+                    list(vendor.faults(body)),
+                )
+                vendors.seen.append(seen)
+                if seen.faults:
+                    self._whole(400, {"error": {"type": "invalid_request_error", "message": "; ".join(seen.faults)}})
+                elif body.get("stream") or "streamGenerateContent" in urlsplit(self.path).path:
+                    self._stream(vendor, body, vendors._said(seen))
+                else:
+                    self._whole(200, vendor.whole(body, vendors._said(seen)))
+
+            def _whole(self, status: int, answer: Any) -> None:
+                data = json.dumps(answer).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def _stream(self, vendor: Vendor, body: Json, said: Said) -> None:
+                self.send_response(200)
+                self.send_header("Content-Type", "text/event-stream")
+                self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                for event in vendor.stream(body, said):
+                    self.wfile.write(b"%x\r\n%b\r\n" % (len(event), event))
+                self.wfile.write(b"0\r\n\r\n")
+
+        return Handler

@@ -1,0 +1,215 @@
+"""Agents and libraries with a tool, through the daemon, at vendors whose API is not the one that they speak."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google import genai
+from google.genai import types
+from openrouter import OpenRouter, components
+
+from tests.e2e import agents_programs as programs
+from tests.e2e.agents import MODELS, Stage, installed, tables
+from tests.e2e.agents_answers import Call
+from tests.e2e.agents_laws import SIGNED
+from tests.e2e.agents_vendors import DONE, Vendors
+from tests.e2e.daemon import KEY, Daemon
+
+pytestmark = pytest.mark.timeout(90)
+QUESTION = "How is the weather in Oslo and Rome?"
+WEATHER = [Call("get_weather", {"city": city}) for city in programs.CITIES]
+SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+CODEX = """model = "{model}"
+{provider}
+check_for_update_on_startup = false
+model_reasoning_effort = "high"
+[analytics]
+enabled = false
+"""
+CODEX_PROVIDER = """
+[model_providers.routerd]
+name = "routerd"
+base_url = "{url}/v1"
+env_key = "OPENAI_API_KEY"
+wire_api = "responses"
+"""
+CLAUDE = {"DISABLE_TELEMETRY": "1", "DISABLE_ERROR_REPORTING": "1", "DISABLE_AUTOUPDATER": "1"}
+GEMINI = {
+    "security": {"auth": {"selectedType": "gemini-api-key"}},
+    "telemetry": {"enabled": False},
+    "privacy": {"usageStatisticsEnabled": False},
+    "general": {"enableAutoUpdate": False},
+}
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Daemon, Vendors]]:
+    folder = tmp_path_factory.mktemp("agents")
+    with Vendors() as vendors, Daemon(folder, tables(vendors), environ={"UPSTREAM_KEY": "sk-upstream"}) as daemon:
+        yield daemon, vendors
+
+
+@pytest.fixture
+def stage(running: tuple[Daemon, Vendors]) -> Stage:
+    daemon, vendors = running
+    vendors.asked(*WEATHER)
+    return Stage(daemon, vendors, len(daemon.records()))
+
+
+def codex(stage: Stage, home: Path, config: str, *options: str) -> str:
+    """`codex exec`: its last word."""
+    program = installed("codex/node_modules/.bin/codex")
+    (home / ".codex").mkdir()
+    (home / ".codex" / "config.toml").write_text(config)
+    command = [program, "exec", "--skip-git-repo-check", *options, "Do what must be done."]
+    return stage.run(command, home=home, environ={"OPENAI_API_KEY": KEY, "CODEX_API_KEY": KEY})
+
+
+def test_codex_runs_a_command_for_claude(stage: Stage, tmp_path: Path) -> None:
+    """As OpenAI's own provider, at our address: it wants a WebSocket first. Thoughts come back as they were signed."""
+    before = stage.daemon.log.count('"status": 426')
+    stage.vendors.asked(Call("exec_command", {"cmd": "echo forty-$((40 + 2))"}))
+    config = CODEX.format(model=MODELS["anthropic"], provider=f'openai_base_url = "{stage.daemon.url}/v1"')
+    said = codex(stage, tmp_path, config, "--sandbox", "danger-full-access")
+    assert said.startswith(DONE)
+    assert "forty-42" in said
+    first, second = stage.turns("anthropic", "responses")
+    assert {"exec_command", "spawn_agent", "wait_agent", "web_search"} <= set(first.tools)
+    assert first.body["thinking"]["type"] == "enabled"
+    assert second.body["messages"][-2]["content"][0]["signature"] == SIGNED
+    assert stage.daemon.log.count('"status": 426') == before + 1
+
+
+@pytest.mark.parametrize("vendor", ["anthropic", "openai", "gemini"])
+def test_codex_uses_a_tool_of_a_namespace(stage: Stage, tmp_path: Path, vendor: str) -> None:
+    """As a provider of its own; without the network it asks for a search that stays offline, which no vendor has."""
+    stage.vendors.asked(Call("close_agent", {"target": "nobody"}), Call("get_goal", {}))
+    provider = 'model_provider = "routerd"'
+    config = CODEX.format(model=MODELS[vendor], provider=provider) + CODEX_PROVIDER.format(url=stage.daemon.url)
+    said = codex(stage, tmp_path, config, "--sandbox", "read-only")
+    assert said.startswith(DONE)
+    assert '"goal"' in said.replace("\\", "")
+    first, second = stage.turns(vendor, "responses")
+    assert len(second.results) == 2
+    assert {"close_agent", "get_goal", "exec_command"} <= set(first.tools)
+    assert "web_search" not in json.dumps(first.body["tools"])
+
+
+@pytest.mark.parametrize("vendor", ["openai", "gemini"])
+def test_claude_code_reads_a_file(stage: Stage, tmp_path: Path, vendor: str) -> None:
+    program = installed("claude/node_modules/.bin/claude")
+    (tmp_path / "note.txt").write_text("the secret number is 42\n")
+    stage.vendors.asked(Call("Read", {"file_path": str(tmp_path / "note.txt")}))
+    environ = {**CLAUDE, "ANTHROPIC_BASE_URL": stage.daemon.url, "ANTHROPIC_API_KEY": KEY}
+    command = [program, "-p", "Read the note.", "--model", MODELS[vendor]]
+    said = stage.run(command, home=tmp_path, environ={**environ, "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"})
+    assert "the secret number is 42" in said
+    first, _ = stage.turns(vendor, "messages")
+    assert "x-anthropic-billing-header" not in json.dumps(first.body)
+
+
+def test_gemini_cli_reads_a_file_for_claude(stage: Stage, tmp_path: Path) -> None:
+    program = installed("gemini/node_modules/.bin/gemini")
+    (tmp_path / "note.txt").write_text("the secret number is 42\n")
+    (tmp_path / ".gemini").mkdir()
+    (tmp_path / ".gemini" / "settings.json").write_text(json.dumps(GEMINI))
+    stage.vendors.asked(Call("read_file", {"file_path": str(tmp_path / "note.txt")}))
+    environ = {"GOOGLE_GEMINI_BASE_URL": stage.daemon.url, "GEMINI_API_KEY": KEY, "GEMINI_CLI_TRUST_WORKSPACE": "true"}
+    command = [program, "-p", "Read the note.", "-m", MODELS["anthropic"]]
+    assert "the secret number is 42" in stage.run(command, home=tmp_path, environ=environ)
+    _, second = stage.turns("anthropic", "gemini")
+    assert second.body["messages"][-2]["content"][0]["signature"] == SIGNED
+
+
+def told(said: str) -> None:
+    """The last word has both results, in the order of the calls."""
+    assert said.strip().startswith(DONE)
+    assert [said.index(f"7 degrees in {city}") for city in programs.CITIES] == sorted(
+        said.index(f"7 degrees in {city}") for city in programs.CITIES
+    )
+
+
+def program(stage: Stage, home: Path, text: str, **environ: str) -> str:
+    """One of `agents_programs`, in Node or in the Python of its library; `beside` is where that is installed."""
+    folder, script = installed(environ.pop("beside")), home / "program.mjs"
+    script.write_text(text)
+    if (folder / "node_modules").exists():
+        (home / "node_modules").symlink_to(folder / "node_modules")
+        command: list[object] = ["node", script]
+    else:
+        command = [folder / "bin" / "python", script]
+    return stage.run(command, home=home, environ={"ADDRESS": stage.daemon.url, "KEY": KEY, **environ})
+
+
+@pytest.mark.parametrize(("api", "vendor"), [("chat", "anthropic"), ("chat", "gemini"), ("responses", "anthropic")])
+def test_langchain_uses_a_tool(stage: Stage, tmp_path: Path, api: str, vendor: str) -> None:
+    told(program(stage, tmp_path, programs.LANGCHAIN, beside="langchain", API=api, MODEL=MODELS[vendor]))
+    stage.turns(vendor, api)
+
+
+@pytest.mark.parametrize(
+    ("api", "vendor"), [("chat", "anthropic"), ("responses", "gemini"), ("messages", "openai"), ("gemini", "anthropic")]
+)
+def test_pydantic_ai_uses_a_tool(stage: Stage, tmp_path: Path, api: str, vendor: str) -> None:
+    told(program(stage, tmp_path, programs.PYDANTIC, beside="pydantic", API=api, MODEL=MODELS[vendor]))
+    assert len(stage.turns(vendor, api)) == 4
+
+
+@pytest.mark.parametrize("vendor", ["anthropic", "gemini"])
+def test_the_ai_sdk_uses_a_tool(stage: Stage, tmp_path: Path, vendor: str) -> None:
+    told(program(stage, tmp_path, programs.AI_SDK, beside="aisdk", MODEL=MODELS[vendor]))
+    turns = stage.turns(vendor, "chat")
+    assert len(turns) == 4
+    assert all(SIGNED in json.dumps(turn.body) for turn in turns if turn.results)
+
+
+@pytest.mark.parametrize("vendor", ["anthropic", "gemini"])
+def test_openrouters_sdk_for_node_uses_a_tool(stage: Stage, tmp_path: Path, vendor: str) -> None:
+    preferences = json.dumps(programs.PREFERENCES)
+    environ = {"MODEL": MODELS[vendor], "PREFERENCES": preferences}
+    told(program(stage, tmp_path, programs.OPENROUTER, beside="openrouter", **environ))
+    stage.turns(vendor, "chat")
+
+
+@pytest.mark.parametrize("vendor", ["anthropic", "gemini"])
+def test_openrouters_sdk_for_python_uses_a_tool(stage: Stage, vendor: str) -> None:
+    assert set(programs.PREFERENCES) | {"options"} == set(components.ProviderPreferences.model_fields)
+    asked: dict[str, Any] = {"model": MODELS[vendor], "provider": programs.PREFERENCES}
+    asked["tools"] = [{"type": "function", "function": {"name": "get_weather", "parameters": SCHEMA}}]
+    messages: list[Any] = [{"role": "user", "content": QUESTION}]
+    with OpenRouter(api_key=KEY, server_url=f"{stage.daemon.url}/api/v1") as client:
+        answer = client.chat.send(messages=messages, x_open_router_metadata="enabled", **asked)
+        said = answer.choices[0].message
+        messages.append(said)
+        for call in said.tool_calls or ():
+            content = f"7 degrees in {json.loads(call.function.arguments)['city']}"
+            messages.append({"role": "tool", "tool_call_id": call.id, "content": content})
+        with client.chat.send(messages=messages, x_open_router_metadata="enabled", stream=True, **asked) as events:
+            chunks = list(events)
+    told("".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices))
+    for found in (answer.openrouter_metadata, next(filter(None, (chunk.openrouter_metadata for chunk in chunks)))):
+        assert found is not None
+        assert (found.requested, found.attempt) == (MODELS[vendor], 1)
+        assert [one.model for one in found.endpoints.available if one.selected] == [MODELS[vendor]]
+    stage.turns(vendor, "chat")
+
+
+@pytest.mark.parametrize("vendor", ["openai", "anthropic"])
+def test_googles_sdk_uses_a_tool(stage: Stage, vendor: str) -> None:
+    """It runs Python functions by itself."""
+
+    def get_weather(city: str) -> str:
+        """The weather in a city."""
+        return f"7 degrees in {city}"
+
+    options = types.HttpOptions(base_url=stage.daemon.url)
+    config = types.GenerateContentConfig(tools=[get_weather])
+    with genai.Client(api_key=KEY, http_options=options) as client:
+        told(client.models.generate_content(model=MODELS[vendor], contents=QUESTION, config=config).text or "")
+        streamed = client.models.generate_content_stream(model=MODELS[vendor], contents=QUESTION, config=config)
+        told("".join(chunk.text or "" for chunk in streamed))
+    assert len(stage.turns(vendor, "gemini")) == 4
