@@ -11,7 +11,8 @@ def chunk(index: int = 0, **delta: Any) -> dict[str, Any]:
 
 def test_what_the_client_has_read_is_kept() -> None:
     kept = Kept()
-    for one in (chunk(role="assistant", content=""), chunk(content="Hello "), chunk(content="there"), {"choices": []}):
+    said = [chunk(role="assistant", content=""), chunk(content="Hello "), chunk(content="there"), {"choices": []}]
+    for one in said:
         kept.note(one)
     assert (kept.text, kept.choices, kept.called, kept.reasoned) == ("Hello there", 1, False, False)
 
