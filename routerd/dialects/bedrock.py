@@ -10,6 +10,7 @@ from routerd.dialects.bedrock_answer import decode
 from routerd.dialects.bedrock_error import decode_error
 from routerd.dialects.bedrock_request import encode
 from routerd.dialects.bedrock_stream import StreamDecoder
+from routerd.dialects.bodied import Bodied
 from routerd.dialects.shape import Decoder
 
 __all__ = ["decode", "decode_error", "decoder", "encode"]
@@ -17,4 +18,4 @@ __all__ = ["decode", "decode_error", "decoder", "encode"]
 
 def decoder() -> Decoder:
     """One stream, read into neutral chunks."""
-    return StreamDecoder()
+    return Bodied(StreamDecoder(), decode)

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from routerd.dialects.bodied import Bodied
 from routerd.dialects.cohere_answer import completion as decode
 from routerd.dialects.cohere_request import encode
-from routerd.dialects.cohere_stream import StreamDecoder as decoder  # noqa: N813  # the name that all dialects have
+from routerd.dialects.cohere_stream import StreamDecoder
 from routerd.dialects.openai_error import decode_error
+from routerd.dialects.shape import Decoder
 
 __all__ = ["decode", "decode_error", "decoder", "encode"]
+
+
+def decoder() -> Decoder:
+    """One stream, read into neutral chunks."""
+    return Bodied(StreamDecoder(), decode)

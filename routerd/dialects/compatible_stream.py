@@ -98,6 +98,9 @@ class StreamDecoder:
             self.error = in_band_error(body)
             return []
         self.done = True
+        for choice in loose.records(message["choices"]):
+            if "message" not in choice and "text" in choice:  # the answer to a bare prompt
+                choice["message"] = {"content": choice.pop("text")}
         return [*self._chunk(message, ends=True), *self._counted()]
 
     def _events(self, block: bytes) -> list[Json]:

@@ -7,13 +7,19 @@ reasoning in the files named so. What goes straight through, because the client 
 
 from __future__ import annotations
 
+from functools import partial
+
+from routerd.dialects.bodied import Bodied
 from routerd.dialects.openai_error import decode_error
 from routerd.dialects.responses_answer import decode
-from routerd.dialects.responses_reasoning import format_of
+from routerd.dialects.responses_reasoning import OPENAI, format_of
 from routerd.dialects.responses_request import encode
 from routerd.dialects.responses_stream import ResponsesDecoder
+from routerd.dialects.shape import Decoder
 
 __all__ = ["decode", "decode_error", "decoder", "encode", "format_of"]
 
-decoder = ResponsesDecoder
-"""`decoder(format=...)`: one stream, read into neutral chunks."""
+
+def decoder(*, format: str = OPENAI) -> Decoder:  # noqa: A002  # OpenRouter's own word
+    """One stream, read into neutral chunks. `format` is what its reasoning is named as."""
+    return Bodied(ResponsesDecoder(format=format), partial(decode, format=format))

@@ -135,10 +135,13 @@ class Decoder(Protocol):
     `choices: []` where it stands alone. Members without a value are left out.
     """
 
-    error: ProviderError | None
-    """An error that came inside the stream; nothing after it counts."""
-    done: bool
-    """The provider's own end of the stream was seen (`[DONE]`, `message_stop`, `response.completed`)."""
+    @property
+    def error(self) -> ProviderError | None:
+        """An error that came inside the stream; nothing after it counts."""
+
+    @property
+    def done(self) -> bool:
+        """The provider's own end of the stream was seen (`[DONE]`, `message_stop`, `response.completed`)."""
 
     def feed(self, data: bytes) -> list[Json]:
         """The chunks that are complete with `data`. Never raises."""

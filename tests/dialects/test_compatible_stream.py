@@ -207,3 +207,8 @@ def test_events_of_any_shape_never_raise_and_read_the_same_however_cut(events: l
 @given(st.lists(MEMBERS, min_size=1, max_size=1))
 def test_a_whole_body_of_any_shape_never_raises(bodies: list[Any]) -> None:
     drained(StreamDecoder(), [json.dumps(bodies[0]).encode()])
+
+
+def test_an_answer_to_a_bare_prompt_in_the_place_of_a_stream_is_told() -> None:
+    body = b'{"id":"c","choices":[{"text":"Hi","index":0,"finish_reason":"stop"}]}'
+    assert [each["content"] for each in deltas(body)] == ["Hi"]

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routerd.dialects import responses
 from routerd.dialects.responses_answer import decode
 from routerd.dialects.responses_reasoning import merged
 from routerd.dialects.responses_stream import ResponsesDecoder
@@ -20,7 +19,7 @@ def event(kind: str, **members: Any) -> bytes:
 
 
 def read(*pieces: bytes) -> tuple[list[dict[str, Any]], ResponsesDecoder]:
-    decoder = responses.decoder()
+    decoder = ResponsesDecoder()
     chunks = [chunk for piece in pieces for chunk in decoder.feed(piece)]
     return chunks + decoder.close(), decoder
 
@@ -174,7 +173,7 @@ def test_parts_of_a_summary_are_paragraphs() -> None:
 
 
 def test_reasoning_is_named_after_its_vendor() -> None:
-    decoder = responses.decoder(format="xai-responses-v1")
+    decoder = ResponsesDecoder(format="xai-responses-v1")
     chunks = decoder.feed(event("response.reasoning_text.delta", output_index=0, content_index=0, delta="hm"))
     assert deltas(chunks)[0]["reasoning_details"] == [
         {"type": "reasoning.text", "text": "hm", "format": "xai-responses-v1", "index": 0}
