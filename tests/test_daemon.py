@@ -21,6 +21,7 @@ from routerd import daemon as daemon_module
 from routerd import logs
 from routerd.daemon import LAST_WORDS
 from routerd.keys import hash_text
+from routerd.server.local_discovery import Neighbours
 from tests.e2e.client import MESSAGES, asked
 from tests.e2e.daemon import KEY, Daemon, provider, read_records
 from tests.e2e.process import eventually, fetch, free_port, run
@@ -399,7 +400,7 @@ async def test_the_log_is_masked_for_the_keys_that_are_in_force(tmp_path: Path) 
     lab = gateway.provider("lab", "http://127.0.0.1:9", "m")
     async with gateway.Gateway(tmp_path, lab, keys={"lab": [PLANTED]}) as inside:
         daemon = daemon_module.Daemon(tmp_path / "routerd.toml", tmp_path, masking)
-        daemon.front, daemon.app = inside.front, inside.app
+        daemon.front, daemon.app, daemon.neighbours = inside.front, inside.app, Neighbours(inside.app)
         daemon._take(inside.app.generation)
         assert masking(None, "", {}) == "a crash that names [masked]"
 

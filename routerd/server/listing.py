@@ -27,7 +27,7 @@ from routerd.routing.question import Policy
 from routerd.routing.variants import meant
 from routerd.server import rows
 from routerd.server.rows import Stats
-from routerd.server.selection import MOST, ORDERS, Entry, Query, best, page, tests
+from routerd.server.selection import MOST, ORDERS, Entry, Query, best, criteria, page
 
 UNANSWERABLE = frozenset(
     {
@@ -218,7 +218,7 @@ class Listing:
         entries: Iterable[Entry] = whole().values() if everything(query) else self._entries()
         if allowed is not None:
             entries = _narrowed(entries, allowed)
-        chosen = tests({"output_modalities": modalities, **query}, now=self._started)
+        chosen = criteria({"output_modalities": modalities, **query}, now=self._started)
         return self._sorted([entry for entry in entries if all(test(entry) for test in chosen)], query.get("sort"))
 
     def _sorted(self, entries: list[Entry], order: str | None) -> list[Entry]:

@@ -55,7 +55,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 Test = Callable[[Entry], bool]
 
 
-def tests(query: Query, *, now: float) -> list[Test]:
+def criteria(query: Query, *, now: float) -> list[Test]:
     """What every entry must pass. InvalidRequest for a value that cannot be read."""
     return [test for name, value in query.items() if value and (test := _test(name, value, now=now)) is not None]
 
