@@ -149,6 +149,12 @@ class Stamp:
         assert now > 0
         return [(b"Authorization", f"{method} {url} {len(body)}".encode())]
 
+    async def prepare(self) -> None:
+        """It has all that it needs."""
+
+    def stop(self) -> None:
+        """It fetches nothing."""
+
 
 def test_who_signs_is_asked_for_each_request_and_only_where_there_is_no_key() -> None:
     text = '[providers.amazon-bedrock]\nregion = "eu-west-1"\n'
