@@ -14,11 +14,24 @@ from routerd.dialects.kept import Kept
 from routerd.dialects.needs import needs
 from routerd.dialects.passage import Passage, Straight, Translated
 from routerd.dialects.shape import Encoded, Encoder, Json, Origin, Request, Target
+from routerd.errors import InvalidRequest
 from routerd.needs import Needs
 from routerd.wire.jsonsplice import Document
 from routerd.wire.lenient import decoded
 
 BETAS = "anthropic-beta"
+BYTES = 4
+"""Of a body, for one token of its prompt."""
+
+OURS = frozenset(
+    {
+        *("model", "models", "stream", "stream_options", "provider", "anthropic_version"),
+        *("messages", "system", "prompt", "input", "instructions", "contents", "systemInstruction"),
+        *("query", "documents", "texts", "inputs", "inputText", "requests"),
+    }
+)
+"""What routing has decided and what the request says: `provider.options` adds to it and never changes it, for the
+answer would be read as another's, or its cost be taken for that of another model."""
 
 
 class Asked:
@@ -51,6 +64,16 @@ class Asked:
         self._needs: Needs | None = None
 
     @property
+    def array(self) -> bool:
+        """Its stream is one JSON array: the gemini door's without `alt=sse`."""
+        return not self.way.get("sse", True)
+
+    @property
+    def waiting(self) -> bytes:
+        """What a streaming client hears while it waits; in an array there are no comments, but blanks."""
+        return b"\n" if self.array else doors.WAITING
+
+    @property
     def chat(self) -> Json:
         """The request in the neutral shape; nobody may change it. InvalidRequest."""
         if self._chat is None:
@@ -69,8 +92,11 @@ class Asked:
         return None if self._needs is None else self._needs.prompt_tokens
 
     def prompt_tokens(self, estimate: Callable[[str], int]) -> int:
-        """About how many tokens its prompt has."""
-        return self.needs(estimate).prompt_tokens
+        """About how many tokens its prompt has; of one that only its own dialect can say, by its size."""
+        try:
+            return self.needs(estimate).prompt_tokens
+        except InvalidRequest:
+            return len(self.request.raw) // BYTES
 
     def passage(self, dialects: Sequence[str], target: Target, *, model: str, kept: Kept | None = None) -> Passage:
         """The way to one endpoint, in the door's own dialect if it has it; `model` is what the client is told.
@@ -79,13 +105,16 @@ class Asked:
         the request cannot be said there.
         """
         passage = self._passage(dialects, target, model=model, kept=kept)
-        extra = dict(target.extra)
+        extra = {name: value for name, value in target.extra.items() if name not in OURS}
         if target.tier is not None:
             extra.setdefault("service_tier", target.tier)
-        if not extra:
-            return passage
-        body = Document.parse(passage.encoded.body).edit(set={k: msgspec.json.encode(v) for k, v in extra.items()})
-        return msgspec.structs.replace(passage, encoded=msgspec.structs.replace(passage.encoded, body=body))
+        encoded = passage.encoded
+        if refused := [f"provider.options.{name}" for name in target.extra if name in OURS]:
+            encoded = msgspec.structs.replace(encoded, dropped=(*encoded.dropped, *refused))
+        if extra:
+            said = {name: msgspec.json.encode(value) for name, value in extra.items()}
+            encoded = msgspec.structs.replace(encoded, body=Document.parse(encoded.body).edit(set=said))
+        return passage if encoded is passage.encoded else msgspec.structs.replace(passage, encoded=encoded)
 
     def _passage(
         self, dialects: Sequence[str], target: Target, *, model: str, kept: Kept | None
@@ -128,7 +157,7 @@ class Asked:
 
     def _passes(self, target: Target) -> bool:
         """Whether the answer's bytes may pass as they are."""
-        if target.quirks.normalise:
+        if target.quirks.normalise and self.door.kind == "chat":
             return False
         return self.door.kind != "completion" or target.kind != "chat"  # a chat model has no door for bare prompts
 
@@ -149,6 +178,9 @@ class Asked:
         own = [value for name, value in encoded.headers if name == BETAS]
         others = tuple(header for header in encoded.headers if header[0] != BETAS)
         wanted = dict.fromkeys(
-            word for text in (*own, self.betas) for part in text.split(",") if (word := part.strip())
+            word
+            for text in (*own, self.betas)
+            for part in text.split(",")
+            if (word := part.strip()) and word.isascii() and word.isprintable()
         )
         return msgspec.structs.replace(encoded, headers=(*others, (BETAS, ",".join(wanted))))

@@ -84,7 +84,6 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
     unsaid: Callable[[bytes], tuple[str, ...]] | None = None
     """Members of a request that only its twin has words for."""
     kind: Kind = "chat"
-    waiting: bytes = WAITING
 
 
 def _chat_request(request: Request, target: Target) -> Encoded:
@@ -290,7 +289,8 @@ def named(door: Door, dialects: Sequence[str]) -> str:
 def spoken(name: str, target: Target, *, kind: str) -> tuple[str, Dialect, Target]:
     """What a provider's `name` for a dialect means: its own name, the dialect, and the target in its cloud's frame."""
     if kind in FORMS:
-        return name, FORMS[kind][name], msgspec.structs.replace(target, frame="vertex" if name == "vertex" else "")
+        form = FORMS[kind].get(name) or DIALECTS[name]
+        return name, form, msgspec.structs.replace(target, frame="vertex" if name == "vertex" else "")
     if name == "vertex":
         inner = "anthropic" if target.model.startswith("claude") else "gemini"
         return inner, DIALECTS[inner], msgspec.structs.replace(target, frame="vertex")

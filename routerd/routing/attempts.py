@@ -234,7 +234,9 @@ class Attempts:
 
 
 def _may_pass(failure: Failure) -> bool:
-    """Whether it may be over in a moment: not a refused key, a missing model, or a request that is wrong."""
+    """Whether it may be over in a moment: not a refused key, a missing model, or a request that is wrong there."""
+    if failure.kind == "inexpressible":
+        return False
     return not failure.clients_fault and failure.status not in REFUSED_KEY and failure.status != 404
 
 

@@ -50,7 +50,7 @@ def head(exchange: Exchange) -> list[tuple[str, str]]:
             ("X-Routerd-Attempts", str(len(attempts.tried) + 1)),
             *exchange.leg.head.passed_on,
         ]
-    if dropped := (*ask.preferences_dropped, *ask.dropped):
+    if dropped := (*ask.preferences_dropped, *exchange.leg.passage.encoded.dropped):
         # Names of the client's own choosing: escaped, for a line break would begin a header of the client's own.
         out.append(("X-Routerd-Dropped", ascii(", ".join(dropped))[1:-1][:MOST_DROPPED]))
     return out

@@ -12,6 +12,7 @@ import math
 from typing import Any
 
 import msgspec
+import structlog
 
 from routerd.dialects.kept import Kept
 from routerd.dialects.shape import Tap
@@ -27,6 +28,9 @@ from routerd.server.leg import Leg
 from routerd.server.services import Ask, Services
 from routerd.spend.record import Status
 
+log = structlog.get_logger("routerd")
+
+UNREADABLE = "routerd failed to read the answer; its log says why"
 NEVER: tuple[float, None] = (math.inf, None)
 
 
@@ -137,7 +141,8 @@ class Exchange:
         """Take the whole answer, in the door's form."""
         self._won(leg)
         self.sent = len(body)
-        self.opened.set_result(Whole(leg.status, ending.head(self), body))
+        if not self.opened.done():  # the client may have left a moment ago
+            self.opened.set_result(Whole(leg.status, ending.head(self), body))
         self._end("ok")
 
     def on_failure(self, leg: Leg, failure: Failure) -> None:
@@ -163,6 +168,13 @@ class Exchange:
             case Wait(candidate, seconds):
                 self.again = (clock.precise() + seconds, candidate)
                 self.set_timer()
+
+    def on_fault(self, leg: Leg, error: Exception) -> None:
+        """Go on as after any failure, though the fault is ours: we could not read what the candidate said."""
+        log.error("attempt.crashed", provider=leg.candidate.endpoint.provider, exc_info=error)
+        if not self.ended and leg in self.legs:
+            leg.call.cancel()
+            self.on_failure(leg, Failure(kind="invalid", message=UNREADABLE))
 
     def on_stream_over(self, tap: Tap, tail: bytes, failure: Failure) -> None:
         """The stream of the candidate that serves has ended, whole or by `failure`."""
@@ -216,11 +228,10 @@ class Exchange:
         try:
             leg = Leg(self, candidate)
         except InvalidRequest as error:
-            self._inexpressible(error)
+            self._inexpressible(candidate, error)
             return
         self.leg = leg
         self.legs.append(leg)
-        self.ask.dropped = leg.passage.encoded.dropped
         if self.asked_at is None:
             self.asked_at = leg.began
         ending.journal(self)
@@ -228,12 +239,13 @@ class Exchange:
         try:
             leg.send()
         except CloudError as error:
-            self.on_failure(leg, Failure(kind="connect", message=str(error)))
+            self.on_failure(leg, Failure(kind="connect", message=self.ask.generation.mask(str(error))))
 
-    def _inexpressible(self, error: InvalidRequest) -> None:
+    def _inexpressible(self, candidate: Candidate, error: InvalidRequest) -> None:
         """Go on: what was asked for cannot be said to this candidate, and perhaps to another."""
         failure = Failure(kind="inexpressible", message=error.message)
-        decision = self.attempts.failed(failure, ms=0.0)
+        now = clock.precise() - self.ask.arrived
+        decision = self.attempts.failed(failure, ms=0.0, now=now, candidate=candidate)
         if isinstance(decision, Reply) and all(one.failure.kind == "inexpressible" for one in self.attempts.tried):
             self.ended = True  # nobody was asked: it is a refusal of ours, and leaves no record
             self.opened.set_exception(error)
@@ -300,6 +312,8 @@ class Exchange:
         now = clock.precise()  # the loop's clock is coarser: a timer may fire early, and is set again
         for leg in list(self.legs):
             leg.tick(now)
+        if self.ended:
+            return
         again, candidate = self.again
         if candidate is not None and now >= again:
             self.again = NEVER

@@ -14,7 +14,7 @@ from routerd.config.schema import Config
 from routerd.dialects.asked import Asked
 from routerd.dialects.doors import Door
 from routerd.dialects.shape import Request
-from routerd.errors import LedgerUnavailable, NothingLeft, PermissionDenied, RouterdError, UnknownModel
+from routerd.errors import InvalidRequest, LedgerUnavailable, NothingLeft, PermissionDenied, RouterdError, UnknownModel
 from routerd.needs import Needs
 from routerd.routing import presets
 from routerd.routing.attempts import Attempts
@@ -22,15 +22,15 @@ from routerd.routing.candidates import resolve
 from routerd.routing.question import Question, Route
 from routerd.routing.route import route
 from routerd.server import clock, ending
-from routerd.server.client import SERVER, Client, Headers, Whole, refusal
+from routerd.server.client import SERVER, Client, Fields, Headers, Whole, refusal
 from routerd.server.exchange import Exchange
 from routerd.server.services import Ask, Present, Refused
 from routerd.spend.tokens import estimate
 from routerd.wire.lenient import decoded
 
+EVENTS = "text/event-stream; charset=utf-8"
 STREAM = [
     SERVER,
-    ("Content-Type", "text/event-stream; charset=utf-8"),
     ("Cache-Control", "no-cache"),
     ("X-Accel-Buffering", "no"),
 ]
@@ -138,7 +138,7 @@ def asked_of(
     """The request as its door reads it, with its preset under it."""
     request = door.read(body, **way)
     if presets.MARK in request.model or b'"preset"' in body:
-        message = decoded(body)
+        message = _readable(body, "the body")
         merged = presets.merged(message, present.generation.runtime.presets)
         if merged is not message:
             request = door.read(msgspec.json.encode(merged), **way)
@@ -168,12 +168,18 @@ def questioned(asked: Asked, client: Client, caller: Caller, present: Present) -
         kind=asked.door.kind,
         key=caller.key,
         environment=caller.environment,
-        app=fields.get("x-openrouter-title") or fields.get("x-title"),
+        app=_said(fields, "x-openrouter-title") or _said(fields, "x-title"),
         door=asked.door.name,
-        session=request.session_id or fields.get("x-session-id"),
+        session=request.session_id or _said(fields, "x-session-id"),
         cache_key=cache_key,
         utc_offset=clock.utc_offset(),
     )
+
+
+def _said(fields: Fields, name: str) -> str | None:
+    """A header's text, which may hold bytes that are no text at all: they could not be written down."""
+    value = fields.get(name)
+    return None if value is None else value.encode(errors="replace").decode()
 
 
 def _needs(asked: Asked, present: Present) -> Needs:
@@ -205,7 +211,15 @@ def _preferences(request: Request, present: Present) -> Any:  # noqa: ANN401  # 
             places = set()
         if places and all(destinations[place].openrouter for place in places):
             return None
-    return msgspec.json.decode(request.preferences)
+    return _readable(request.preferences, "`provider`")
+
+
+def _readable(raw: bytes | msgspec.Raw, what: str) -> Any:  # noqa: ANN401  # decoded JSON
+    """JSON that a door has let through without looking into it. InvalidRequest."""
+    found = decoded(bytes(raw))
+    if found is None:
+        raise InvalidRequest(f"{what} holds a number beyond all use, or is nested too deeply")
+    return found
 
 
 async def routed(question: Question, present: Present) -> Route:
@@ -251,15 +265,18 @@ async def _serve(client: Client, caller: Caller, exchange: Exchange) -> Whole | 
             if exchange.leg.passage.straight:
                 kind = exchange.leg.head.content_type.decode("latin-1") or kind
             return msgspec.structs.replace(answer, headers=[*answer.headers, SERVER, ("Content-Type", kind)])
-        await _stream(client, exchange, [*answer.headers, *STREAM, *caller.extra])
+        media = ("Content-Type", "application/json" if exchange.ask.asked.array else EVENTS)
+        await _stream(client, exchange, [*answer.headers, media, *STREAM, *caller.extra])
     except RouterdError as error:
         error.generation_id = exchange.ask.id
         if exchange.ask.metadata:
             error.beside = {"openrouter_metadata": ending.metadata(exchange, served=None)}
         return refusal(error, exchange.ask.asked.door.error)
     finally:
-        exchange.client_gone()
-        services.left(exchange)
+        try:
+            exchange.client_gone()
+        finally:
+            services.left(exchange)
     return None
 
 

@@ -7,8 +7,9 @@ follows from it, the exchange decides.
 from __future__ import annotations
 
 import math
-from functools import partial
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
 from routerd.dialects.openai_answer import Answer
 from routerd.dialects.shape import Tap, Target
@@ -21,6 +22,21 @@ from routerd.wire.inflate import CODINGS, Inflater
 
 if TYPE_CHECKING:
     from routerd.server.exchange import Exchange
+
+P = ParamSpec("P")
+
+
+def _surely(step: Callable[Concatenate[Leg, P], None]) -> Callable[Concatenate[Leg, P], None]:
+    """A step from which nothing escapes: nobody above a callback would end the request."""
+
+    @wraps(step)
+    def run(leg: Leg, /, *args: P.args, **named: P.kwargs) -> None:
+        try:
+            step(leg, *args, **named)
+        except Exception as error:  # noqa: BLE001  # a fault of ours, which is logged
+            leg.exchange.on_fault(leg, error)
+
+    return run
 
 
 class Leg:
@@ -74,6 +90,7 @@ class Leg:
 
     # What the provider's side calls.
 
+    @_surely
     def on_head(self, status: int, fields: list[tuple[bytes, bytes]]) -> None:
         """Take the status and headers of the answer."""
         self.status = status
@@ -95,6 +112,7 @@ class Leg:
         sent = self.passage.straight and b"event-stream" in self.head.content_type
         return 200 <= self.status < 300 and (self.exchange.ask.request.stream or sent)
 
+    @_surely
     def on_data(self, data: bytes) -> None:
         """Take some of the answer's body."""
         if self.inflate is not None:
@@ -114,6 +132,7 @@ class Leg:
         else:
             self._before_output(tap, data)
 
+    @_surely
     def on_end(self) -> None:
         """Take note that the answer is complete."""
         unfinished = Failure(kind="disconnected", message="the stream ended before it was finished")
@@ -126,6 +145,7 @@ class Leg:
         else:
             self.exchange.on_failure(self, self._refusal())
 
+    @_surely
     def on_error(self, error: UpstreamError) -> None:
         """Take note that the connection failed."""
         failure = Failure(kind=error.kind, message=self.exchange.ask.generation.mask(error.message))
@@ -138,7 +158,9 @@ class Leg:
 
     def tick(self, now: float) -> None:
         """Give up on a stream that stays without output."""
-        if now >= self.late:
+        if self.tap is not None and self.tap.output:
+            self.late = math.inf  # it goes on where another one died
+        elif now >= self.late:
             limit = self.destination.first_token
             self._abandon(
                 Failure(kind="first_token_timeout", message=f"the stream stayed without output for {limit:g} s")

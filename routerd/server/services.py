@@ -69,10 +69,8 @@ class Ask(msgspec.Struct, kw_only=True):
     continuation: bool
     """Another candidate may continue a plain text answer that breaks off."""
     keepalive_after: float
-    dropped: tuple[str, ...] = ()
-    """Parameters that the provider being asked has no word for."""
     preferences_dropped: tuple[str, ...] = ()
-    """Preferences that had no effect. Both are reported in X-Routerd-Dropped."""
+    """Preferences that had no effect; X-Routerd-Dropped reports them."""
     slot: int = NOWHERE
     """Where the request stands in the journal, once it was sent to a provider."""
 
@@ -89,7 +87,7 @@ class Ask(msgspec.Struct, kw_only=True):
     @property
     def waiting(self) -> bytes:
         """What a streaming client hears of us while it waits."""
-        return self.asked.door.waiting
+        return self.asked.waiting
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True):
