@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import anthropic
@@ -13,8 +16,10 @@ from google import genai
 from openrouter import OpenRouter
 
 from tests.e2e.daemon import KEY, Daemon
-from tests.e2e.process import run
+from tests.e2e.process import eventually, run
 from tests.e2e.test_clients import installed
+from tests.server.test_local_servers import DOWNLOADS, LLAMACPP, TAGS, VLLM
+from tests.upstream import Upstream, completion, json_answer
 
 pytestmark = pytest.mark.timeout(120)
 CONFIG = "".join(
@@ -145,3 +150,39 @@ def test_openrouter_for_typescript_reads_every_listing(daemon: Daemon, names: li
     assert found["zdr"] > 0
     assert found["embeddings"]
     assert found["providers"][0] == "openai"
+
+
+LISTS = {11434: TAGS, 1234: DOWNLOADS, 8080: LLAMACPP, 8000: VLLM}
+"""What a server says at the port that it listens on unless it is told otherwise."""
+
+
+async def test_a_server_of_this_machine_appears_answers_and_goes(tmp_path: Path) -> None:
+    up = Upstream(lambda r: json_answer(completion()) if r.method == "POST" else json_answer(LISTS[up.port]))
+    for port in LISTS:  # whichever is free here
+        with contextlib.suppress(OSError):
+            await up.start(port)
+            break
+    daemon = await asyncio.to_thread(Daemon, tmp_path, "[discovery]\nlocal = true\n")
+    client = openai.OpenAI(base_url=f"{daemon.url}/v1", api_key=KEY, max_retries=0)
+
+    def found() -> list[str]:
+        return [row.id for row in client.models.list() if row.owned_by in {"ollama", "lmstudio", "llamacpp", "vllm"}]
+
+    try:
+        first = (await asyncio.to_thread(eventually, "a local model", found))[0]
+        answer = await asyncio.to_thread(
+            client.chat.completions.create, model=first, messages=[{"role": "user", "content": "hi"}]
+        )
+        assert answer.choices[0].message.content
+        record = (await asyncio.to_thread(daemon.records))[0]
+        assert (record["cost_usd"], record["usage_source"]) == ("0", "provider")
+        assert (await asyncio.to_thread(daemon.reload))["ok"]
+        assert await asyncio.to_thread(found), "a reload keeps it"
+        await up.stop()
+        await asyncio.to_thread(daemon.reload)
+        await asyncio.to_thread(eventually, "it is gone", lambda: not found())
+        assert "local.gone" in daemon.log
+    finally:
+        await up.stop()
+        client.close()
+        await asyncio.to_thread(daemon.stop)
