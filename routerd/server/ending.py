@@ -305,6 +305,8 @@ def _usage(exchange: Exchange) -> tuple[Usage, UsageSource]:
     """The provider's count; without one an estimate, where the provider may have worked for us."""
     leg = exchange.leg
     meter = leg.tap or leg.answer
+    if leg in exchange.died:  # nobody could go on: it is among the attempts, with its cost
+        return Usage(), "none"
     if meter.usage is not None:
         return meter.usage, "provider"
     if not exchange.legs or not leg.call.sent_at:  # it had failed before, or was not asked

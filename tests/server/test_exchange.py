@@ -17,7 +17,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from routerd.dialects.asked import Asked
 from routerd.dialects.doors import WAITING
+from routerd.errors import InvalidRequest
 from routerd.routing.attempts import Failure
 from routerd.server import leg
 from tests.server.gateway import FALLBACK, MESSAGES, Gateway, Reply, events, provider, text, until
@@ -923,3 +925,133 @@ async def test_an_answer_that_calls_tools_is_not_continued(tmp_path: Path) -> No
         assert reply.events[-1]["error"]["code"] == 502
         assert not two.connections
         assert gateway.record()["status"] == "truncated"
+
+
+# Faults of our own, and candidates to whom the request cannot be said.
+
+FILL = {"model": "fast", "prompt": "def f(", "suffix": "return 1", "stream": True}
+"""Chat has no word for `suffix`."""
+
+
+def anthropic(name: str, url: str) -> str:
+    return provider(name, url, "m").replace('dialect = "openai"', 'dialect = "anthropic"')
+
+
+async def test_a_hedge_that_cannot_be_said_leaves_the_first_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("routerd.server.exchange.delay", lambda *_: 0.01)
+    go = asyncio.Event()
+    begun = b'data: {"choices":[{"index":0,"text":"x): ","finish_reason":"stop"}]}\n\n'
+    async with (
+        Upstream([SSE, Wait(go), Chunk(begun), Chunk(DONE), End()]) as one,
+        Upstream(error_answer(500)) as two,
+        Gateway(tmp_path, provider("one", one.url, "m"), anthropic("two", two.url), HEDGED) as gateway,
+        gateway.asked(FILL, path="/v1/completions") as wire,
+    ):
+        await until(lambda: any(exchange.attempts.tried for exchange in gateway.exchanges), what="the hedge is tried")
+        go.set()
+        assert (await wire.reply()).events[-1] == "[DONE]"
+        assert not two.connections
+        record = gateway.record()
+    assert (record["status"], record["provider"]) == ("ok", "one")
+
+
+async def test_what_can_be_said_to_nobody_is_refused_at_once(tmp_path: Path) -> None:
+    async with (
+        Upstream(error_answer(500)) as up,
+        Gateway(tmp_path, anthropic("lab", up.url), routing="retries = 3") as gateway,
+    ):
+        reply = await gateway.post({**FILL, "model": "lab/m"}, path="/v1/completions")
+        assert (reply.status, reply.error["metadata"]["error_type"]) == (400, "invalid_request")
+        assert not up.connections
+        assert not gateway.records()
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["json", "stream"])
+async def test_a_prompt_that_chat_cannot_say_is_billed_by_its_size(tmp_path: Path, streamed: bool) -> None:
+    ask = {"model": "lab/m", "prompt": ["one", "two"], "stream": streamed}
+    async with lab(tmp_path, [SSE if streamed else Head(200), Stall()]) as (gateway, _):
+        async with gateway.asked(ask, path="/v1/completions"):
+            await until(lambda: gateway.exchanges and gateway.exchanges[0].leg.status, what="the answer has begun")
+        await gateway.idle()
+        record = gateway.record()
+    assert (record["status"], record["usage_source"]) == ("cancelled", "estimated")
+    assert record["tokens"]["prompt"] > 0
+
+
+async def test_who_continues_a_stream_may_take_its_time_once_it_speaks(tmp_path: Path) -> None:
+    go = asyncio.Event()
+    rest: list[Step] = [SSE, Chunk(ROLE), Chunk(THERE), Wait(go), Chunk(STOP), Chunk(DONE), End()]
+    limit = 'timeout = { first_token = "40ms" }'
+    async with (
+        Upstream([SSE, Chunk(ROLE), Chunk(HELLO), Cut()]) as one,
+        Upstream(rest) as two,
+        Gateway(
+            tmp_path,
+            provider("one", one.url, "m"),
+            provider("two", two.url, "m", extra=limit),
+            CONTINUED,
+            routing='keepalive_after = "60ms"',
+        ) as gateway,
+        gateway.asked({**STREAM, "model": "long"}) as wire,
+    ):
+        await wire.head()
+        seen = b""
+        while WAITING not in seen:  # the limit is over by then
+            seen += await wire.piece()
+        go.set()
+        assert text(events(seen + (await wire.rest()).body)) == "Hello there"
+        assert gateway.record()["status"] == "ok"
+
+
+async def test_a_stream_that_nobody_can_continue_is_paid_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = {"prompt_tokens": 1000, "completion_tokens": 0, "total_tokens": 1000}
+    begun = {"choices": [{"index": 0, "delta": {"content": "Hello"}}], "usage": counted}
+    write = Asked.passage
+
+    def passage(asked: Asked, dialects: Sequence[str], *args: Any, **named: Any) -> Any:
+        if "anthropic" in dialects:
+            raise InvalidRequest("it cannot be said")
+        return write(asked, dialects, *args, **named)
+
+    monkeypatch.setattr(Asked, "passage", passage)
+    async with (
+        Upstream([SSE, Chunk(b"data: %b\n\n" % json.dumps(begun).encode()), Cut()]) as one,
+        Upstream(error_answer(500)) as two,
+        Gateway(tmp_path, provider("one", one.url, "m"), anthropic("two", two.url), CONTINUED) as gateway,
+    ):
+        reply = await gateway.chat("long", stream=True)
+        assert "error" in reply.events[-1]
+        record = gateway.record()
+    assert record["cost_picousd"] == record["attempts"][0]["cost_picousd"] == 1000 * 1_000_000
+
+
+def breaks(*_: object, **__: object) -> None:
+    raise LookupError("a fault of ours")
+
+
+@pytest.mark.parametrize(
+    ("streamed", "step"),
+    [
+        (False, "routerd.server.ending.answered"),
+        (True, "routerd.dialects.translation.Translation.feed"),
+        (True, "routerd.dialects.translation.Translation.close"),
+        (True, "routerd.server.headers.read"),
+    ],
+)
+async def test_a_fault_of_ours_while_an_answer_is_read_ends_as_a_recorded_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, streamed: bool, step: str
+) -> None:
+    monkeypatch.setattr(step, breaks)
+    async with (
+        Upstream(answer(streamed=streamed)) as up,
+        Gateway(tmp_path, provider("lab", up.url, "m")) as gateway,
+    ):
+        reply = await gateway.post(
+            {"model": "lab/m", "max_tokens": 9, "messages": MESSAGES, "stream": streamed}, path="/v1/messages"
+        )
+        assert reply.status == (200 if step.endswith("close") else 502), "the text was sent before"
+        assert b"its log says why" in reply.body
+        assert gateway.logged("attempt.crashed")
+        assert gateway.record()["status"] == "error"

@@ -373,3 +373,65 @@ async def test_a_stream_is_counted_while_it_runs(tmp_path: Path) -> None:
             assert (gateway.services.tallies.active, gateway.services.tallies.streams) == (1, 1)
         await gateway.services.emptied.wait()
         assert (gateway.services.tallies.active, gateway.services.tallies.streams) == (0, 0)
+
+
+# What a client may send to harm us or somebody else.
+
+
+@pytest.mark.parametrize("member", [b'"provider":{"max_price":{"prompt":1e999}}', b'"preset":"x","temperature":1e999'])
+async def test_a_number_beyond_all_use_is_refused_where_we_have_to_read_it(tmp_path: Path, member: bytes) -> None:
+    async with Upstream(OK) as up, Gateway(tmp_path, provider("lab", up.url, "m")) as gateway:
+        reply = await gateway.post(b'{"model":"lab/m","messages":[],%b}' % member)
+        assert (reply.status, reply.error["metadata"]["error_type"]) == (400, "invalid_request")
+        assert not up.connections
+
+
+async def test_half_a_character_in_the_preferences_is_survived(tmp_path: Path) -> None:
+    async with Upstream(OK) as up, Gateway(tmp_path, provider("lab", up.url, "m")) as gateway:
+        reply = await gateway.post(b'{"model":"lab/m","messages":[],"provider":{"order":["\\ud800"]}}')
+        assert reply.status == 200
+
+
+@pytest.mark.parametrize("extra", [b"", b"Content-Encoding: identity\r\n"], ids=["express", "aiohttp"])
+async def test_headers_that_are_no_text_are_survived(tmp_path: Path, extra: bytes) -> None:
+    table = provider("lab", "http://{}", "m").replace('dialect = "openai"', 'dialect = "anthropic"')
+    message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "stop_reason": "end_turn"}
+    message |= {"content": [{"type": "text", "text": "Hi"}], "usage": {"input_tokens": 3, "output_tokens": 1}}
+    async with (
+        Upstream(json_answer(message)) as up,
+        Gateway(tmp_path, table.replace("http://{}", up.url)) as gateway,
+        gateway.wire() as wire,
+    ):
+        ask = request({"model": "lab/m", "max_tokens": 5, "messages": MESSAGES}, path="/v1/messages")
+        odd = b"X-Title: \xff\xfe\r\nX-Session-Id: s\xff\r\nAnthropic-Beta: one, \xff, two\xc3\xa9\r\n%b\r\n" % extra
+        wire.send(ask.replace(b"\r\n\r\n", b"\r\n" + odd, 1))
+        assert (await wire.reply()).status == 200
+        assert up.requests[0].headers["anthropic-beta"] == "one"
+        assert gateway.record()["session_id"].startswith("s")
+
+
+async def test_options_for_a_provider_add_to_the_request_and_never_make_it_another(tmp_path: Path) -> None:
+    options = {"model": "dear", "messages": [], "stream": True, "seed": 7}
+    async with Upstream(OK) as up, Gateway(tmp_path, provider("lab", up.url, "m")) as gateway:
+        reply = await gateway.chat(provider={"options": {"lab": options}})
+        assert up.requests[0].json() == {"model": "m", "messages": MESSAGES, "seed": 7}
+        names = ("model", "messages", "stream")
+        assert reply.headers["x-routerd-dropped"] == ", ".join(f"provider.options.{name}" for name in names)
+
+
+async def test_a_stream_at_geminis_door_is_json_unless_events_are_asked_for(tmp_path: Path) -> None:
+    ask = {"contents": [{"role": "user", "parts": [{"text": "Say hello."}]}]}
+    slow: list[Step] = [Wait(go := asyncio.Event()), *sse_answer(chunks())]
+    async with (
+        Upstream(slow) as up,
+        Gateway(tmp_path, provider("lab", up.url, "m"), routing='keepalive_after = "20ms"') as gateway,
+        gateway.asked(ask, path="/v1beta/models/lab/m:streamGenerateContent") as wire,
+    ):
+        await wire.head()
+        assert not (await wire.piece()).strip(), "an array has no comments"
+        go.set()
+        told = json.loads((await wire.rest()).body)
+        assert wire.headers["content-type"] == "application/json"
+        assert told[-1]["candidates"][0]["finishReason"] == "STOP"
+        events = await gateway.post(ask, path="/v1beta/models/lab/m:streamGenerateContent?alt=sse")
+        assert events.headers["content-type"].startswith("text/event-stream")
