@@ -121,6 +121,17 @@ def neutral(vectors: object, *, tokens: int, details: Json | None = None) -> Jso
     return told
 
 
+def unpacked(vector: object) -> object:
+    """A vector as numbers, where it came packed though numbers were asked for; anything else as it is."""
+    if not isinstance(vector, str):
+        return vector
+    try:
+        raw = base64.b64decode(vector, validate=True)
+        return list(struct.unpack(f"<{len(raw) // 4}f", raw))
+    except (ValueError, struct.error):
+        return vector
+
+
 def packed(vector: list[Any]) -> str:
     """A vector as OpenAI packs it: floats of four bytes, the least significant first, in base64."""
     try:

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import msgspec
 
 from routerd.dialects import gemini_request
-from routerd.dialects.embeddings import neutral
+from routerd.dialects.embeddings import neutral, unpacked
 from routerd.dialects.loose import count, record, records, text
 from routerd.dialects.openai_answer import ProviderAnswerInvalid
 from routerd.dialects.openai_error import ProviderError, in_band_error
@@ -66,7 +66,8 @@ def decode_voyage(body: bytes) -> Json | ProviderError:
     said = _said(body)
     items = sorted(records(said.get("data")), key=lambda item: count(item.get("index")))
     tokens = count(record(said.get("usage")).get("total_tokens"))
-    return neutral([item.get("embedding") for item in items], tokens=tokens) if items else _failed(body)
+    vectors = [unpacked(item.get("embedding")) for item in items]
+    return neutral(vectors, tokens=tokens) if items else _failed(body)
 
 
 def encode_cohere(request: Json, target: Target) -> Encoded:

@@ -20,6 +20,7 @@ from routerd.dialects.embeddings import (
     read,
     read_answer,
     to_neutral,
+    unpacked,
 )
 from routerd.dialects.openai_answer import ProviderAnswerInvalid
 from routerd.dialects.openai_error import ProviderError
@@ -140,3 +141,13 @@ def test_a_number_that_no_float_holds_cannot_be_packed() -> None:
     for vector in ([1e300], ["a"]):
         with pytest.raises(ValueError, match="not a vector"):
             packed(vector)
+
+
+@given(st.lists(st.floats(width=32, allow_nan=False)))
+def test_what_is_packed_is_unpacked(vector: list[float]) -> None:
+    assert unpacked(packed(vector)) == vector
+
+
+@pytest.mark.parametrize("odd", [None, 3, [0.5], "no base64!", "YWJj"])
+def test_what_is_not_packed_is_left_as_it_is(odd: object) -> None:
+    assert unpacked(odd) == odd

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import base64
 import json
+import struct
 from typing import Any
 
 import cohere
@@ -137,6 +139,18 @@ def test_gemini_takes_what_is_in_the_request_and_words_it_knows() -> None:
     remote = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
     with pytest.raises(InvalidRequest, match="data URL"):
         encode_gemini({"input": [{"content": [remote]}]}, Target(model="m"))
+
+
+def test_recorded_answers_of_voyage_in_base64_are_read_as_openais_sdk_unpacks_them() -> None:
+    packed = [case for case in cases("voyage/embeddings*", "openai.embeddings") if case.status == 200]
+    for case in packed:
+        wanted = [list(struct.unpack(f"<{len(raw) // 4}f", raw)) for raw in map(b64, case.said["data"])]
+        assert vectors(decode_voyage(case.body)) == wanted
+        assert tokens(decode_voyage(case.body)) == case.said["usage"]["total_tokens"]
+
+
+def b64(item: Json) -> bytes:
+    return base64.b64decode(item["embedding"])
 
 
 def test_voyage_has_its_own_names() -> None:
