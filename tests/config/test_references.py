@@ -60,6 +60,12 @@ def test_a_virtual_model_names_nothing_else(member: str, says: str) -> None:
     assert len(found) == 1
 
 
+def test_a_server_that_discovery_may_find_can_be_named() -> None:
+    text = '[models.fast]\nmodels = ["ollama/llama3.2:1b"]\n'
+    fine("[discovery]\nlocal = true\n" + text)
+    assert "there is no provider" in faults(text)[0]
+
+
 def test_a_virtual_model_has_members() -> None:
     assert "at least one" in faults("[models.fast]\nmodels = []")[0]
     assert "is missing" in faults("[models.fast]")[0]

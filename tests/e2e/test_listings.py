@@ -170,10 +170,9 @@ async def test_a_server_of_this_machine_appears_answers_and_goes(tmp_path: Path)
 
     try:
         first = (await asyncio.to_thread(eventually, "a local model", found))[0]
-        answer = await asyncio.to_thread(
-            client.chat.completions.create, model=first, messages=[{"role": "user", "content": "hi"}]
-        )
-        assert answer.choices[0].message.content
+        asked = {"model": first, "messages": [{"role": "user", "content": "hi"}]}
+        code, answer = await asyncio.to_thread(daemon.chat, asked)
+        assert (code, answer["usage"]["cost"]) == (200, 0)
         record = (await asyncio.to_thread(daemon.records))[0]
         assert (record["cost_usd"], record["usage_source"]) == ("0", "provider")
         assert (await asyncio.to_thread(daemon.reload))["ok"]

@@ -124,6 +124,13 @@ def test_the_members_of_a_virtual_model_are_groups() -> None:
     assert groups("gpt-mini", where, NEVER) == ((MINI,),)
 
 
+def test_a_member_that_nobody_serves_at_the_moment_is_passed_over_if_there_is_another() -> None:
+    where = book(virtual={"fast": ("gone/one", "openai/gpt-mini"), "away": ("gone/one", "gone/two")})
+    assert groups("fast", where, NEVER) == ((MINI,),)
+    with pytest.raises(UnknownModel, match="gone/one"):
+        groups("away", where, NEVER)
+
+
 @pytest.mark.parametrize(
     ("name", "known"),
     [
