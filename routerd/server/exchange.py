@@ -108,10 +108,12 @@ class Exchange:
         self.leg.call.resume()
 
     def client_gone(self) -> None:
-        """Close the provider's connection at once and record what it cost: the client left."""
+        """Close the provider's connection at once and record what it cost: the client left, if only at `[DONE]`."""
         if not self.ended:
+            tap = self.leg.tap
+            served = self.attempts.committed and tap is not None and tap.whole and not self.paused
             self._drop()
-            self._end("cancelled")
+            self._end("ok" if served else "cancelled")
 
     def interrupt(self, error: RouterdError) -> None:
         """End at once, because the daemon does; the client is told."""
