@@ -131,6 +131,7 @@ def _corrected(endpoint: Endpoint, table: ProviderModel) -> Endpoint:
         "quantization": table.quantization,
         "tag": table.tag,
         "kind": table.kind,
+        "distillable": table.distillable,
         "input_modalities": None if table.input_modalities is None else frozenset(table.input_modalities),
     }
     return structs.replace(endpoint, **{key: value for key, value in said.items() if value is not None})

@@ -138,6 +138,8 @@ class ProviderModel(msgspec.Struct, frozen=True, kw_only=True):
     """The endpoint's slug, as in `provider.order`; None: the provider's name."""
     kind: Literal["chat", "completion", "embedding", "rerank"] | None = None
     """None: as the catalogue says, or whatever it is sent."""
+    distillable: bool | None = None
+    """Its author permits training on its answers; None: unknown, which counts as no."""
     input_modalities: tuple[Text, ...] | None = None
 
 

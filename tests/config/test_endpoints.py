@@ -38,11 +38,12 @@ def test_the_catalogue_is_taken_as_it_is() -> None:
 
 
 def test_a_table_corrects_what_it_names_and_leaves_the_rest() -> None:
-    table = ProviderModel(id="me/mine", price=CHEAP, tag="openai/own", input_modalities=("text",))
+    table = ProviderModel(id="me/mine", price=CHEAP, tag="openai/own", input_modalities=("text",), distillable=True)
     provider = Provider(models={"gpt-5.4-mini": table})
     before = served("openai", Provider())["openai gpt-5.4-mini"]
     after = served("openai", provider)["openai/own gpt-5.4-mini"]
     assert (after.id, after.price, after.input_modalities) == ("me/mine", CHEAP, frozenset({"text"}))
+    assert (before.distillable, after.distillable) == (None, True)
     assert (after.context_length, after.kind) == (before.context_length, before.kind)
 
 
