@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from routerd.server import front
-from tests.server.gateway import ADMIN, CHAT, KEY, MESSAGES, Gateway, provider, request
+from tests.server.gateway import ADMIN, CHAT, KEY, MESSAGES, Gateway, Reply, provider, request
 from tests.server.visitor import ask
 from tests.upstream import (
     Chunk,
@@ -290,6 +291,104 @@ async def test_a_method_that_is_not_there_is_405_and_names_the_one_that_is(
 async def test_a_query_does_not_change_the_path(tmp_path: Path) -> None:
     async with Gateway(tmp_path) as gateway:
         assert (await ask(gateway, "/v1/models?limit=1&x=/v1/nowhere")).status == 200
+
+
+# The envelopes.
+
+
+PLACES: dict[str, tuple[str, dict[str, Any]]] = {
+    "chat": ("/v1/chat/completions", {"model": "lab/m", "messages": MESSAGES}),
+    "OpenRouter's chat": ("/api/v1/chat/completions", {"model": "lab/m", "messages": MESSAGES}),
+    "completions": ("/v1/completions", {"model": "lab/m", "prompt": "Hi"}),
+    "embeddings": ("/v1/embeddings", {"model": "lab/m", "input": "Hi"}),
+    "responses": ("/v1/responses", {"model": "lab/m", "input": "Hi"}),
+    "messages": ("/v1/messages", {"model": "lab/m", "max_tokens": 9, "messages": MESSAGES}),
+    "gemini": ("/v1beta/models/lab/m:generateContent", {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}),
+}
+"""Each door's path and a request for it."""
+ANTHROPICS = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    404: "not_found_error",
+    429: "rate_limit_error",
+}
+GOOGLES = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 404: "NOT_FOUND", 429: "RESOURCE_EXHAUSTED"}
+
+
+def in_envelope(door: str, reply: Reply, status: int) -> str:
+    """The message of a refusal, once its envelope was found to be the door's."""
+    assert reply.status == status
+    assert reply.headers["content-type"] == "application/json"
+    error = reply.error
+    if door == "messages":
+        assert (reply.json["type"], error["type"]) == ("error", ANTHROPICS[status])
+    elif door == "gemini":
+        assert (error["code"], error["status"]) == (status, GOOGLES[status])
+    else:
+        assert {"type", "param"} <= error.keys(), "OpenAI's, beside OpenRouter's"
+        assert error["code"] == status
+    message: str = error["message"]
+    return message
+
+
+@pytest.fixture(params=PLACES)
+def place(request: pytest.FixtureRequest) -> str:
+    door: str = request.param
+    return door
+
+
+async def test_every_door_refuses_in_its_own_envelope(tmp_path: Path, place: str) -> None:
+    path, body = PLACES[place]
+    async with Gateway(tmp_path, lab()) as gateway:
+        assert "JSON" in in_envelope(place, await gateway.post(b"nonsense", path=path), 400)
+        unknown = await ask(gateway, path, method="POST", key=None, body=json.dumps(body).encode())
+        assert "no key was sent" in in_envelope(place, unknown, 401)
+
+
+async def test_a_request_that_preferences_leave_nobody_for_is_404_at_every_door(tmp_path: Path, place: str) -> None:
+    path, body = PLACES[place]
+    async with Gateway(tmp_path, lab(), '[defaults]\nprovider = { only = ["groq"] }\n') as gateway:
+        assert "groq" in in_envelope(place, await gateway.post(body, path=path), 404)
+
+
+async def test_a_providers_429_is_one_at_every_door_with_the_time_to_wait(tmp_path: Path, place: str) -> None:
+    path, body = PLACES[place]
+    async with Upstream(error_answer(429, retry_after=7)) as up, Gateway(tmp_path, lab(up.url)) as gateway:
+        reply = await gateway.post(body, path=path)
+        assert "scripted" in in_envelope(place, reply, 429)
+        assert 1 <= int(reply.headers["retry-after"]) <= 7
+
+
+async def test_codex_is_told_that_there_is_no_websocket_and_posts(tmp_path: Path) -> None:
+    async with Gateway(tmp_path, lab()) as gateway:
+        upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+        upgrade["Sec-WebSocket-Key"] = "dGhlIHNhbXBsZSBub25jZQ=="
+        for path in ("/v1/responses", "/api/v1/responses"):
+            refused = await ask(gateway, path, headers=upgrade)
+            assert refused.status == 426
+            assert "POST" in refused.error["message"]
+            assert (await ask(gateway, path)).status == 405
+
+
+@pytest.mark.parametrize("prefix", ["/v1beta", "/v1", "", "/api/v1"])
+@pytest.mark.parametrize("model", ["lab/m", "lab%2Fm"])
+@pytest.mark.parametrize(
+    ("verb", "form"),
+    [("generateContent", "one"), ("streamGenerateContent", "array"), ("streamGenerateContent?alt=sse", "sse")],
+)
+async def test_googles_paths_hold_the_model_and_the_method(
+    tmp_path: Path, prefix: str, model: str, verb: str, form: str
+) -> None:
+    script = json_answer(completion()) if form == "one" else sse_answer(words())
+    _, body = PLACES["gemini"]
+    async with Upstream(script) as up, Gateway(tmp_path, lab(up.url)) as gateway:
+        reply = await gateway.post(body, path=f"{prefix}/models/{model}:{verb}")
+        assert reply.status == 200
+        answers = reply.events if form == "sse" else reply.json if form == "array" else [reply.json]
+        parts = [part for answer in answers for one in answer.get("candidates", ()) for part in one["content"]["parts"]]
+        assert "".join(part.get("text", "") for part in parts) == "Hello there"
+        assert up.requests[0].json()["model"] == "m"
+        assert gateway.record()["door"] == "gemini"
 
 
 async def test_every_refusal_is_one_line_of_the_log_and_one_count(tmp_path: Path) -> None:

@@ -141,7 +141,11 @@ async def test_a_coding_that_nobody_asked_for_and_we_cannot_read_is_a_failure(tm
 async def test_a_compressed_stream_of_another_dialect_is_read(tmp_path: Path, coding: str) -> None:
     plain = b"".join(chunk.data for chunk in map(said, SPOKEN))
     packed = gzip.compress(plain) if coding == "gzip" else zlib.compress(plain)
-    script = [Head(200, {"content-type": "text/event-stream", "content-encoding": coding}), Chunk(packed), End()]
+    script: list[Step] = [
+        Head(200, {"content-type": "text/event-stream", "content-encoding": coding}),
+        Chunk(packed),
+        End(),
+    ]
     reply, _, _ = await chatted(tmp_path, "anthropic", script, stream=True)
     assert text(reply.events) == "Hello there"
 
@@ -150,14 +154,14 @@ async def test_a_compressed_stream_of_another_dialect_is_read(tmp_path: Path, co
 
 
 async def test_blanks_before_a_stream_are_waited_out(tmp_path: Path) -> None:
-    script = [SSE, Chunk(b"\n"), Chunk(b" \n"), *sse_answer(chunks())[1:]]
+    script: list[Step] = [SSE, Chunk(b"\n"), Chunk(b" \n"), *sse_answer(chunks())[1:]]
     reply, record, _ = await chatted(tmp_path, "openai", script, stream=True)
     assert text(reply.events) == "Hello there"
     assert record["status"] == "ok"
 
 
 async def test_a_stream_is_one_whatever_its_content_type_says(tmp_path: Path) -> None:
-    script = [Head(200, {"content-type": "text/plain"}), *sse_answer(chunks())[1:]]
+    script: list[Step] = [Head(200, {"content-type": "text/plain"}), *sse_answer(chunks())[1:]]
     reply, record, _ = await chatted(tmp_path, "openai", script, stream=True)
     assert text(reply.events) == "Hello there"
     assert record["usage_source"] == "provider"
@@ -204,7 +208,11 @@ async def test_an_open_stream_without_output_is_given_up(tmp_path: Path) -> None
 
 
 async def test_of_a_long_refusal_the_beginning_is_kept_and_the_connection_closed(tmp_path: Path) -> None:
-    refusal = [Head(400, {"content-type": "text/plain"}), *[Chunk(b"x" * 16384)] * (2 * MOST_REFUSAL // 16384), Stall()]
+    refusal: list[Step] = [
+        Head(400, {"content-type": "text/plain"}),
+        *[Chunk(b"x" * 16384)] * (2 * MOST_REFUSAL // 16384),
+        Stall(),
+    ]
     reply, _, _ = await chatted(tmp_path, "openai", refusal)
     assert reply.status == 400
     assert reply.error["metadata"]["raw"].startswith("xxxx")
