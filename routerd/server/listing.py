@@ -21,7 +21,7 @@ from routerd.config import known
 from routerd.config.runtime import Runtime
 from routerd.config.schema import Provider
 from routerd.errors import InvalidRequest, NotFound, UnknownModel
-from routerd.routing.candidates import Endpoint, Lists, passed_on, resolve
+from routerd.routing.candidates import Endpoint, Lists, is_known, passed_on, resolve
 from routerd.routing.filters import allow_faults, layer_faults
 from routerd.routing.question import Policy
 from routerd.routing.variants import meant
@@ -110,8 +110,7 @@ class Listing:
     def google(self, query: Query) -> bytes:
         """GET /v1beta/models, as Google's SDK lists them. InvalidRequest."""
         found = self._chosen({}, modalities="all")
-        size = query.get("pageSize") or str(MOST)
-        asked = {"limit": str(min(int(size), MOST)) if size.isdecimal() else size, "offset": query.get("pageToken", "")}
+        asked = {"limit": query.get("pageSize") or str(MOST), "offset": query.get("pageToken", "")}
         shown = page(found, asked, path="")
         answer: dict[str, Any] = {"models": [rows.google(entry) for entry in shown.entries]}
         if shown.more:
@@ -149,19 +148,16 @@ class Listing:
         found = self._configured.get(name) or (whole().get(name) if everything(query) else None)
         if found is not None:
             return found
+        book = self._runtime.names
         try:
-            is_it = meant(name, self._runtime.names, self._lists, best=lambda _: (), draw=lambda: 0.0)
+            is_it = meant(name, book, self._lists, best=lambda _: (), draw=lambda: 0.0)
         except InvalidRequest as error:
             raise NotFound(error.message) from None
         places = tuple(place for group in is_it.groups for place in group)
-        if not any(map(self._served, places)):
+        silent = any(place.provider not in self._lists for place in places)  # it has yet to tell what it serves
+        if not silent and not is_known(is_it.name, book, self._lists):
             raise NotFound(f'nobody lists a model called "{name[:100]}"')
         return _entry(is_it.name, places)
-
-    def _served(self, place: Endpoint) -> bool:
-        """Whether it is configured, or listed by a provider that has told what it serves."""
-        pinned = f"{place.provider}/{place.model}" in self._runtime.names.by_pin
-        return pinned or place.model in self._lists.get(place.provider, (place.model,))
 
     def _entries(self) -> Iterator[Entry]:
         """Virtual models, configured ones, then what the open providers list."""
@@ -205,9 +201,9 @@ class Listing:
         found: dict[str, set[str]] = {name: set() for name in self._runtime.config.providers}
         for place in self._runtime.endpoints:
             found[place.provider].add(place.model)
-        for name, provider in self._runtime.config.providers.items():
-            for model in configured.models(name, provider):
-                found[name].update(model.aliases)
+        for name, places in self._runtime.names.by_alias.items():
+            for place in places:
+                found[place.provider].add(name.removeprefix(f"{place.provider}/"))
         return {name: frozenset(natives) for name, natives in found.items()}
 
     def _chosen(

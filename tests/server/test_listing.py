@@ -12,6 +12,7 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
+from routerd.catalogue.load import models as catalogue_models
 from routerd.config import runtime
 from routerd.config.load import parse
 from routerd.errors import InvalidRequest, NotFound
@@ -138,6 +139,17 @@ def test_the_list_follows_what_the_providers_say_while_it_lives() -> None:
     assert "lab/z" in ids(shown)
     lists["stranger"] = frozenset({"y"})
     assert "stranger/y" not in ids(shown)
+
+
+def test_a_name_that_a_provider_lists_beside_another_for_the_same_model_is_no_second_row() -> None:
+    facts = next(facts for facts in catalogue_models("openai") if facts.aliases)
+    shown = of("[providers.openai]\n", {"openai": frozenset({facts.native, *facts.aliases, "brand-new"})})
+    assert [name for name in ids(shown) if name.startswith("openai/brand") or name.endswith(facts.aliases)] == [
+        "openai/brand-new"
+    ]
+    unlisted = of("[providers.openai]\n", {"openai": frozenset({facts.native})})
+    row = ask(unlisted, f"models/openai/{facts.aliases[0]}")
+    assert row["context_length"] == ask(unlisted, f"models/{facts.id}")["context_length"]
 
 
 def test_an_empty_configuration_lists_nothing_and_the_catalogue_when_it_is_asked_for() -> None:
