@@ -33,6 +33,9 @@ OURS = frozenset(
 """What routing has decided and what the request says: `provider.options` adds to it and never changes it, for the
 answer would be read as another's, or its cost be taken for that of another model."""
 
+_DOTS = frozenset({".", ".."})
+"""Segments by which a path, made of a model's name, would lead to another API of the provider's (RFC 3986 5.2.4)."""
+
 
 class Asked:
     """A client's request. `way` holds what the door's path says: the gemini door's model and method."""
@@ -109,6 +112,8 @@ class Asked:
         if target.tier is not None:
             extra.setdefault("service_tier", target.tier)
         encoded = passage.encoded
+        if "/." in encoded.path and not _DOTS.isdisjoint(encoded.path.partition("?")[0].split("/")):
+            raise InvalidRequest(f'"{target.model}" is no name of a model')
         if refused := [f"provider.options.{name}" for name in target.extra if name in OURS]:
             encoded = msgspec.structs.replace(encoded, dropped=(*encoded.dropped, *refused))
         if extra:

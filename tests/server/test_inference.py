@@ -435,3 +435,17 @@ async def test_a_stream_at_geminis_door_is_json_unless_events_are_asked_for(tmp_
         assert told[-1]["candidates"][0]["finishReason"] == "STOP"
         events = await gateway.post(ask, path="/v1beta/models/lab/m:streamGenerateContent?alt=sse")
         assert events.headers["content-type"].startswith("text/event-stream")
+
+
+@pytest.mark.parametrize("dialect", ["gemini", "bedrock", "azure"])
+@pytest.mark.parametrize("name", ["..", "a/../../files", "."])
+async def test_no_name_of_a_model_leads_to_another_of_the_providers_apis(
+    tmp_path: Path, dialect: str, name: str
+) -> None:
+    async with Upstream(error_answer(404)) as up:
+        table = provider("lab", up.url).replace('dialect = "openai"', f'dialect = "{dialect}"')
+        async with Gateway(tmp_path, table, keys={"lab": ["k" * 20]}) as gateway:
+            reply = await gateway.chat(f"lab/{name}")
+            asked = [seen.path.split("/") for seen in up.requests if seen.method == "POST"]
+            assert reply.status == (404 if asked else 400)
+            assert not any(".." in path or "." in path for path in asked)
