@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from tests.e2e.agents_answers import COMPLETION, PROMPT
 from tests.e2e.agents_vendors import Seen, Vendors
-from tests.e2e.daemon import Daemon
+from tests.e2e.daemon import KEY, Daemon
 from tests.e2e.process import eventually, run
 
 INSTALLED = Path(os.environ.get("HOME", "/")) / ".cache" / "routerd-tests"
@@ -20,9 +21,37 @@ MODELS = {
     "openai": "openai/gpt-5.4-mini",
     "gemini": "google/gemini-3-flash-preview",
 }
+CLAUDES_OWN = "claude-opus-4-8"
+"""What Claude Code asks for by itself: a virtual model here."""
 PROVIDERS = {"anthropic": "anthropic", "openai": "openai", "gemini": "google-ai-studio"}
 QUIET = {"HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.1,localhost"}
 """What a program would call besides the daemon, it does not reach."""
+
+
+CODEX = """model = "{model}"
+{place}
+check_for_update_on_startup = false
+model_reasoning_effort = "high"
+[analytics]
+enabled = false
+[model_providers.routerd]
+name = "routerd"
+base_url = "{url}"
+env_key = "OPENAI_API_KEY"
+wire_api = "responses"
+"""
+CLAUDE = {
+    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+    "DISABLE_AUTOUPDATER": "1",
+    "DISABLE_ERROR_REPORTING": "1",
+    "DISABLE_TELEMETRY": "1",
+}
+GEMINI = {
+    "security": {"auth": {"selectedType": "gemini-api-key"}},
+    "telemetry": {"enabled": False},
+    "privacy": {"usageStatisticsEnabled": False},
+    "general": {"enableAutoUpdate": False},
+}
 
 
 def installed(path: str) -> Path:
@@ -40,7 +69,41 @@ def tables(vendors: Vendors) -> str:
         f'[providers.openai]\nbase_url = "{vendors.url}/openai/v1"\ndialect = "openai"\nkey = "env:UPSTREAM_KEY"\n'
         f'[providers.google-ai-studio]\nbase_url = "{vendors.url}/gemini/v1beta"\ndialect = "gemini"\n'
         'key = "env:UPSTREAM_KEY"\n'
+        f'[models."{CLAUDES_OWN}"]\nmodels = ["{MODELS["gemini"]}"]\n'
     )
+
+
+def said(command: Iterable[object], *, home: Path, environ: Mapping[str, str]) -> str:
+    """What a program printed, in a home of its own; it must end well."""
+    done = run([str(word) for word in command], environ={"HOME": str(home), **QUIET, **environ}, cwd=home)
+    assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done.stdout
+
+
+def codex(daemon: Daemon, home: Path, model: str, *, sandbox: str, own: bool = False) -> str:
+    """The last word of `codex exec`. `own`: routerd is a provider of its own, else it stands in OpenAI's place."""
+    program, url = installed("codex/node_modules/.bin/codex"), f"{daemon.url}/v1"
+    place = 'model_provider = "routerd"' if own else f'openai_base_url = "{url}"'
+    (home / ".codex").mkdir()
+    (home / ".codex" / "config.toml").write_text(CODEX.format(model=model, place=place, url=url))
+    command = [program, "exec", "--skip-git-repo-check", "--sandbox", sandbox, "Do what must be done."]
+    return said(command, home=home, environ={"OPENAI_API_KEY": KEY, "CODEX_API_KEY": KEY})
+
+
+def claude_code(daemon: Daemon, home: Path, *options: str, **environ: str) -> str:
+    """What `claude -p` says."""
+    address = {"ANTHROPIC_BASE_URL": daemon.url, "ANTHROPIC_AUTH_TOKEN": KEY}
+    command = [installed("claude/node_modules/.bin/claude"), "-p", "Read the note.", *options]
+    return said(command, home=home, environ={**CLAUDE, **address, **environ})
+
+
+def gemini_cli(daemon: Daemon, home: Path, model: str) -> str:
+    """What `gemini -p` says."""
+    program = installed("gemini/node_modules/.bin/gemini")
+    (home / ".gemini").mkdir()
+    (home / ".gemini" / "settings.json").write_text(json.dumps(GEMINI))
+    environ = {"GOOGLE_GEMINI_BASE_URL": daemon.url, "GEMINI_API_KEY": KEY, "GEMINI_CLI_TRUST_WORKSPACE": "true"}
+    return said([program, "-p", "Read the note.", "-m", model], home=home, environ=environ)
 
 
 class Stage(NamedTuple):
@@ -50,16 +113,6 @@ class Stage(NamedTuple):
     vendors: Vendors
     before: int
     """Records that were there before this test."""
-
-    def run(
-        self, command: Iterable[object], *, home: Path, environ: Mapping[str, str] | None = None, seconds: float = 60
-    ) -> str:
-        """A program in a home of its own; what it printed. It must end well."""
-        words = [str(word) for word in command]
-        done = run(words, environ={"HOME": str(home), **QUIET, **(environ or {})}, cwd=home, seconds=seconds)
-        faults = [fault for seen in self.vendors.seen for fault in seen.faults]
-        assert done.returncode == 0, f"{faults}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-        return done.stdout
 
     def records(self) -> list[dict[str, Any]]:
         """The spend records of this test."""

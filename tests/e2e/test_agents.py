@@ -13,37 +13,17 @@ from google.genai import types
 from openrouter import OpenRouter, components
 
 from tests.e2e import agents_programs as programs
-from tests.e2e.agents import MODELS, Stage, installed, tables
+from tests.e2e.agents import CLAUDES_OWN, MODELS, Stage, claude_code, codex, gemini_cli, installed, said, tables
 from tests.e2e.agents_answers import Call
 from tests.e2e.agents_laws import SIGNED
 from tests.e2e.agents_vendors import DONE, Vendors
 from tests.e2e.daemon import KEY, Daemon
 
 pytestmark = pytest.mark.timeout(90)
+SECRET = "the secret number is 42"
 QUESTION = "How is the weather in Oslo and Rome?"
 WEATHER = [Call("get_weather", {"city": city}) for city in programs.CITIES]
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
-CODEX = """model = "{model}"
-{provider}
-check_for_update_on_startup = false
-model_reasoning_effort = "high"
-[analytics]
-enabled = false
-"""
-CODEX_PROVIDER = """
-[model_providers.routerd]
-name = "routerd"
-base_url = "{url}/v1"
-env_key = "OPENAI_API_KEY"
-wire_api = "responses"
-"""
-CLAUDE = {"DISABLE_TELEMETRY": "1", "DISABLE_ERROR_REPORTING": "1", "DISABLE_AUTOUPDATER": "1"}
-GEMINI = {
-    "security": {"auth": {"selectedType": "gemini-api-key"}},
-    "telemetry": {"enabled": False},
-    "privacy": {"usageStatisticsEnabled": False},
-    "general": {"enableAutoUpdate": False},
-}
 
 
 @pytest.fixture(scope="module")
@@ -60,23 +40,13 @@ def stage(running: tuple[Daemon, Vendors]) -> Stage:
     return Stage(daemon, vendors, len(daemon.records()))
 
 
-def codex(stage: Stage, home: Path, config: str, *options: str) -> str:
-    """`codex exec`: its last word."""
-    program = installed("codex/node_modules/.bin/codex")
-    (home / ".codex").mkdir()
-    (home / ".codex" / "config.toml").write_text(config)
-    command = [program, "exec", "--skip-git-repo-check", *options, "Do what must be done."]
-    return stage.run(command, home=home, environ={"OPENAI_API_KEY": KEY, "CODEX_API_KEY": KEY})
-
-
 def test_codex_runs_a_command_for_claude(stage: Stage, tmp_path: Path) -> None:
-    """As OpenAI's own provider, at our address: it wants a WebSocket first. Thoughts come back as they were signed."""
+    """In OpenAI's place: it wants a WebSocket first. Thoughts come back as they were signed."""
     before = stage.daemon.log.count('"status": 426')
     stage.vendors.asked(Call("exec_command", {"cmd": "echo forty-$((40 + 2))"}))
-    config = CODEX.format(model=MODELS["anthropic"], provider=f'openai_base_url = "{stage.daemon.url}/v1"')
-    said = codex(stage, tmp_path, config, "--sandbox", "danger-full-access")
-    assert said.startswith(DONE)
-    assert "forty-42" in said
+    last = codex(stage.daemon, tmp_path, MODELS["anthropic"], sandbox="danger-full-access")
+    assert last.startswith(DONE)
+    assert "forty-42" in last
     first, second = stage.turns("anthropic", "responses")
     assert {"exec_command", "spawn_agent", "wait_agent", "web_search"} <= set(first.tools)
     assert first.body["thinking"]["type"] == "enabled"
@@ -86,51 +56,59 @@ def test_codex_runs_a_command_for_claude(stage: Stage, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("vendor", ["anthropic", "openai", "gemini"])
 def test_codex_uses_a_tool_of_a_namespace(stage: Stage, tmp_path: Path, vendor: str) -> None:
-    """As a provider of its own; without the network it asks for a search that stays offline, which no vendor has."""
+    """Without the network it asks for a search that stays offline, which no vendor has."""
     stage.vendors.asked(Call("close_agent", {"target": "nobody"}), Call("get_goal", {}))
-    provider = 'model_provider = "routerd"'
-    config = CODEX.format(model=MODELS[vendor], provider=provider) + CODEX_PROVIDER.format(url=stage.daemon.url)
-    said = codex(stage, tmp_path, config, "--sandbox", "read-only")
-    assert said.startswith(DONE)
-    assert '"goal"' in said.replace("\\", "")
+    last = codex(stage.daemon, tmp_path, MODELS[vendor], sandbox="read-only", own=True)
+    assert last.startswith(DONE)
+    assert '"goal"' in last.replace("\\", "")
     first, second = stage.turns(vendor, "responses")
     assert len(second.results) == 2
     assert {"close_agent", "get_goal", "exec_command"} <= set(first.tools)
     assert "web_search" not in json.dumps(first.body["tools"])
 
 
+def note(stage: Stage, home: Path, tool: str) -> None:
+    """A file to be read with this tool."""
+    (home / "note.txt").write_text(f"{SECRET}\n")
+    stage.vendors.asked(Call(tool, {"file_path": str(home / "note.txt")}))
+
+
 @pytest.mark.parametrize("vendor", ["openai", "gemini"])
 def test_claude_code_reads_a_file(stage: Stage, tmp_path: Path, vendor: str) -> None:
-    program = installed("claude/node_modules/.bin/claude")
-    (tmp_path / "note.txt").write_text("the secret number is 42\n")
-    stage.vendors.asked(Call("Read", {"file_path": str(tmp_path / "note.txt")}))
-    environ = {**CLAUDE, "ANTHROPIC_BASE_URL": stage.daemon.url, "ANTHROPIC_API_KEY": KEY}
-    command = [program, "-p", "Read the note.", "--model", MODELS[vendor]]
-    said = stage.run(command, home=tmp_path, environ={**environ, "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1"})
-    assert "the secret number is 42" in said
+    note(stage, tmp_path, "Read")
+    assert SECRET in claude_code(stage.daemon, tmp_path, "--model", MODELS[vendor])
     first, _ = stage.turns(vendor, "messages")
     assert "x-anthropic-billing-header" not in json.dumps(first.body)
 
 
+def test_claude_code_is_served_by_another_model_than_it_knows(stage: Stage, tmp_path: Path) -> None:
+    """Its system messages between the others are no turns there; thoughts of a model it did not name, it drops."""
+    note(stage, tmp_path, "Read")
+    assert SECRET in claude_code(stage.daemon, tmp_path)
+    stage.turns("gemini", "messages")
+    assert {record["requested_model"] for record in stage.records()} == {CLAUDES_OWN}
+
+
+def test_claude_code_keeps_the_thoughts_of_claude(stage: Stage, tmp_path: Path) -> None:
+    """Straight through, as long as the model goes by the name that Anthropic gives it."""
+    note(stage, tmp_path, "Read")
+    assert SECRET in claude_code(stage.daemon, tmp_path, "--model", "claude-sonnet-4-5")
+    _, second = stage.turns("anthropic", "messages")
+    assert second.body["messages"][-2]["content"][0]["signature"] == SIGNED
+
+
 def test_gemini_cli_reads_a_file_for_claude(stage: Stage, tmp_path: Path) -> None:
-    program = installed("gemini/node_modules/.bin/gemini")
-    (tmp_path / "note.txt").write_text("the secret number is 42\n")
-    (tmp_path / ".gemini").mkdir()
-    (tmp_path / ".gemini" / "settings.json").write_text(json.dumps(GEMINI))
-    stage.vendors.asked(Call("read_file", {"file_path": str(tmp_path / "note.txt")}))
-    environ = {"GOOGLE_GEMINI_BASE_URL": stage.daemon.url, "GEMINI_API_KEY": KEY, "GEMINI_CLI_TRUST_WORKSPACE": "true"}
-    command = [program, "-p", "Read the note.", "-m", MODELS["anthropic"]]
-    assert "the secret number is 42" in stage.run(command, home=tmp_path, environ=environ)
+    note(stage, tmp_path, "read_file")
+    assert SECRET in gemini_cli(stage.daemon, tmp_path, MODELS["anthropic"])
     _, second = stage.turns("anthropic", "gemini")
     assert second.body["messages"][-2]["content"][0]["signature"] == SIGNED
 
 
-def told(said: str) -> None:
+def told(last: str) -> None:
     """The last word has both results, in the order of the calls."""
-    assert said.strip().startswith(DONE)
-    assert [said.index(f"7 degrees in {city}") for city in programs.CITIES] == sorted(
-        said.index(f"7 degrees in {city}") for city in programs.CITIES
-    )
+    assert last.strip().startswith(DONE)
+    places = [last.index(f"7 degrees in {city}") for city in programs.CITIES]
+    assert places == sorted(places)
 
 
 def program(stage: Stage, home: Path, text: str, **environ: str) -> str:
@@ -142,7 +120,7 @@ def program(stage: Stage, home: Path, text: str, **environ: str) -> str:
         command: list[object] = ["node", script]
     else:
         command = [folder / "bin" / "python", script]
-    return stage.run(command, home=home, environ={"ADDRESS": stage.daemon.url, "KEY": KEY, **environ})
+    return said(command, home=home, environ={"ADDRESS": stage.daemon.url, "KEY": KEY, **environ})
 
 
 @pytest.mark.parametrize(("api", "vendor"), [("chat", "anthropic"), ("chat", "gemini"), ("responses", "anthropic")])
@@ -183,9 +161,9 @@ def test_openrouters_sdk_for_python_uses_a_tool(stage: Stage, vendor: str) -> No
     messages: list[Any] = [{"role": "user", "content": QUESTION}]
     with OpenRouter(api_key=KEY, server_url=f"{stage.daemon.url}/api/v1") as client:
         answer = client.chat.send(messages=messages, x_open_router_metadata="enabled", **asked)
-        said = answer.choices[0].message
-        messages.append(said)
-        for call in said.tool_calls or ():
+        calling = answer.choices[0].message
+        messages.append(calling)
+        for call in calling.tool_calls or ():
             content = f"7 degrees in {json.loads(call.function.arguments)['city']}"
             messages.append({"role": "tool", "tool_call_id": call.id, "content": content})
         with client.chat.send(messages=messages, x_open_router_metadata="enabled", stream=True, **asked) as events:
