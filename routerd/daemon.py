@@ -20,6 +20,7 @@ import structlog
 
 from routerd import keys, logs, notify
 from routerd.catalogue import updated
+from routerd.catalogue.load import models as catalogue_models
 from routerd.config import runtime
 from routerd.config.differences import differences, issued
 from routerd.config.load import load
@@ -191,7 +192,9 @@ class Daemon:
 
     async def _generation(self) -> Generation:
         """Read the file, the secrets and the issued keys; nothing is in force yet. ConfigError."""
-        config = (await asyncio.to_thread(load, self.path)).config
+        catalogue_models.cache_clear()  # `routerd catalogue update` may have brought others
+        newer = updated.directory(self.state)
+        config = (await asyncio.to_thread(load, self.path, newer=newer)).config
         if config.auth.mode == "open" and (far := [str(listen) for listen in self._held if not listen.local]):
             raise ConfigError([f'auth.mode is "open", and other machines reach the inherited socket {far[0]}'])
         secrets = await read_all(runtime.wanted(config))
@@ -200,7 +203,6 @@ class Daemon:
             entries, admin = keys.load(self.state / "keys.toml"), keys.admin_key(self.state / "admin.key")
         except OSError as error:
             raise ConfigError([f"state directory {self.state}: {error.strerror or error}"]) from error
-        newer = updated.directory(self.state)
         built = runtime.build(config, secrets=secrets, issued=entries, admin=admin, newer=newer)
         built = msgspec.structs.replace(built, hosts=built.hosts | {listen.host for listen in self._held})
         if any(source.simulated for source in built.sources.values()) and not self._simulator:

@@ -33,7 +33,8 @@ STRANGERS = {("dialects", "routing"), ("routing", "dialects"), ("spend", "dialec
 """They meet in server/exchange.py and nowhere else."""
 
 PURE: tuple[str, ...] = ("routing", "dialects", "wire", "usage", "errors", "catalogue.schema")
-PURE += ("spend.pricing", "spend.tokens", "spend.record", "config.units", "config.schema", "config.lines")
+PURE += ("needs", "catalogue.modelsdev", "spend.pricing", "spend.tokens", "spend.record", "spend.tariff")
+PURE += ("spend.calibration", "config.units", "config.schema", "config.lines", "config.regions", "config.policy")
 IMPURE = frozenset({"aiohttp", "asyncio", "time", "random", "os", "socket", "structlog", "httptools", "pathlib"})
 ONLY_IN = {"keyring": ("secrets", "secret_"), "aiohttp": ("server",), "httptools": ("server",), "rich": ("cli",)}
 """A library, and the beginnings of the modules that may import it."""

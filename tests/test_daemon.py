@@ -19,6 +19,8 @@ import pytest
 
 from routerd import daemon as daemon_module
 from routerd import logs
+from routerd.catalogue import updated
+from routerd.catalogue.schema import ModelFacts, Price
 from routerd.daemon import LAST_WORDS
 from routerd.keys import hash_text
 from routerd.server.local_discovery import Neighbours
@@ -218,6 +220,18 @@ def test_a_good_file_is_taken_and_the_log_says_what_changed(resident: Daemon) ->
     line = [json.loads(line) for line in resident.log.splitlines() if "config.reloaded" in line][-1]
     assert line["changed"] == ["providers.two: added"]
     assert "two/n" in models(resident)
+
+
+def test_models_that_an_update_of_the_catalogue_brought_are_taken(tmp_path: Path) -> None:
+    facts = ModelFacts(native="next", id="meta-llama/llama-next", price=Price(prompt=1, completion=2))
+    groq = '[providers.groq]\nbase_url = "http://127.0.0.1:9/v1"\nkey = "none"\nany_model = false\n'
+    with Daemon(tmp_path, groq) as daemon:
+        assert facts.id not in models(daemon)
+        updated.write(daemon.state, {"groq": [facts]}, updated.Stamp(day="2099-01-01", url="https://example.com"))
+        assert daemon.reload()["ok"]
+        assert models(daemon) == [facts.id]
+        daemon.configure(groq + f'[models.fast]\nmodels = ["{facts.id}"]\n')
+        assert daemon.reload()["ok"], "the file may name it"
 
 
 def test_the_time_limits_of_a_reload_hold_for_clients_that_are_there(resident: Daemon) -> None:

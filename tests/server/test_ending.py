@@ -112,6 +112,39 @@ async def test_headers_that_clients_act_on_are_passed_on_and_no_others(tmp_path:
         assert float(reply.headers["x-routerd-overhead-ms"]) < 5000
 
 
+# How it was routed, for clients that ask.
+
+
+@pytest.mark.parametrize("name", ["X-OpenRouter-Metadata", "X-OpenRouter-Experimental-Metadata"])
+@pytest.mark.parametrize("streamed", [False, True], ids=["json", "stream"])
+async def test_a_client_that_asks_is_told_how_it_was_routed(tmp_path: Path, name: str, streamed: bool) -> None:
+    script = sse_answer(chunks()) if streamed else json_answer(completion())
+    async with (
+        Upstream(error_answer(500)) as one,
+        Upstream(script) as two,
+        Gateway(tmp_path, provider("one", one.url, "m"), provider("two", two.url, "m"), FALLBACK) as gateway,
+    ):
+        body = {"model": "fast", "messages": MESSAGES, "stream": streamed}
+        reply = await gateway.post(body, path=OPENROUTER_CHAT, headers={name: "enabled"})
+        told = reply.events if streamed else [reply.json]
+        (found,) = (event["openrouter_metadata"] for event in told if "openrouter_metadata" in event)
+        plain = await gateway.post({**body, "stream": False} if not streamed else body, path=OPENROUTER_CHAT)
+        assert b"openrouter_metadata" not in plain.body
+    assert (found["requested"], found["attempt"]) == ("fast", 2)
+    assert [(one["provider"], one["status"]) for one in found["attempts"]] == [("one", 500), ("two", 200)]
+    assert [one["provider"] for one in found["endpoints"]["available"] if one["selected"]] == ["two"]
+
+
+async def test_a_client_that_asks_is_told_how_its_failure_was_routed(tmp_path: Path) -> None:
+    async with Upstream(error_answer(500)) as up, Gateway(tmp_path, provider("lab", up.url, "m")) as gateway:
+        reply = await gateway.post(
+            {"model": "lab/m", "messages": MESSAGES}, headers={"X-OpenRouter-Metadata": "enabled"}
+        )
+        found = reply.json["openrouter_metadata"]
+    assert [one["status"] for one in found["attempts"]] == [500]
+    assert not any(one["selected"] for one in found["endpoints"]["available"])
+
+
 # Costs in an answer.
 
 
