@@ -122,7 +122,7 @@ class Parts:
 
     def _audio(self, audio: Mapping[str, Any], where: str) -> Json:
         data, form = text(audio.get("data")), text(audio.get("format"))
-        url = data if _DATA_URL.match(data) else f"data:audio/{form};base64,{data}"
+        url = data if _has_scheme(data) else f"data:audio/{form};base64,{data}"
         return self._media(url, where, name="")
 
     def _file(self, file: Mapping[str, Any], where: str) -> Json:
@@ -172,7 +172,7 @@ def described(blocks: list[Json]) -> Iterable[Json]:
 
 
 def _has_scheme(url: str) -> bool:
-    return url.startswith(("data:", "s3:", "http:", "https:"))
+    return url.startswith("data:") or "://" in url[:16]
 
 
 def _form(media: str, *, name: str) -> tuple[str, str] | None:

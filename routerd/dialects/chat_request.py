@@ -81,6 +81,9 @@ def to_chat(body: bytes) -> Json:
         _message(message, f"messages[{index}]")
     for index, tool in enumerate(chat.get("tools", ())):
         _tool(tool, f"tools[{index}]")
+    choice = chat.get("tool_choice")
+    if isinstance(choice, dict) and isinstance(choice.get("function"), dict) and choice.get("type") is None:
+        choice["type"] = "function"
     _modernise(chat)
     return chat
 
@@ -137,12 +140,16 @@ def _call(call: Any, where: str) -> None:  # noqa: ANN401  # JSON is of any type
         raise _expected(f"{where}.function", call.get(kind), "an object")
     if not isinstance(call[kind].get("name"), str):
         raise _expected(f"{where}.{kind}.name", call[kind].get("name"), "text")
+    if call.get("type") is None:
+        call["type"] = kind
 
 
 def _tool(tool: Any, where: str) -> None:  # noqa: ANN401  # JSON is of any type
     if not isinstance(tool, dict):
         raise _expected(where, tool, "an object")
-    if tool.get("type", "function") != "function":
+    if tool.get("type") is None:
+        tool["type"] = "function"  # Mistral's and Hugging Face's clients leave it out
+    if tool["type"] != "function":
         return
     function = tool.get("function")
     if not isinstance(function, dict):

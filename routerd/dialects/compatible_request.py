@@ -105,7 +105,7 @@ def _tools(said: Json, target: Target, dropped: list[str]) -> None:
     """Tools without what the provider does not know, and the choice among them in its words."""
     quirks = target.quirks
     tools = loose.records(said.get("tools"))
-    own = [tool for tool in tools if not str(tool.get("type", "function")).startswith("openrouter:")]
+    own = [tool for tool in tools if _passes(str(tool.get("type", "function")), target)]
     if len(own) < len(tools):
         dropped.append("tools")
     choice = said.get("tool_choice")
@@ -128,6 +128,11 @@ def _tools(said: Json, target: Target, dropped: list[str]) -> None:
     else:
         del said["tool_choice"]
         dropped.append("tool_choice")
+
+
+def _passes(kind: str, target: Target) -> bool:
+    """Whether a tool of a kind may be offered: OpenAI itself takes two kinds, who speaks likewise may have its own."""
+    return kind in {"function", "custom"} if target.vendor else not kind.startswith("openrouter:")
 
 
 def _allowed(tools: list[Json], choice: Json) -> tuple[list[Json], str]:

@@ -88,6 +88,8 @@ def test_the_url_alphabet_is_made_the_standard_one() -> None:
         ({"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}, r"content\[0\].image_url.*no URLs"),
         ({"type": "image_url", "image_url": {}}, r"content\[0\].image_url"),
         (file("https://example.org/a.pdf"), r"content\[0\].file.*no URLs"),
+        (file("gs://bucket/a.pdf"), r"content\[0\].file.*no URLs"),
+        ({"type": "input_audio", "input_audio": {"data": "gs://bucket/a.mp3"}}, r"content\[0\].input_audio.*no URLs"),
         ({"type": "file", "file": {"file_id": "f"}}, r"content\[0\].file.*file_data"),
         ({"type": "image_url", "image_url": {"url": "data:image/bmp;base64,AA=="}}, "no such media type"),
         ({"type": "image_url", "image_url": {"url": "s3://bucket/noending"}}, "no such media type"),

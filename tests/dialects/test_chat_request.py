@@ -32,6 +32,11 @@ def test_every_recorded_request_passes_unchanged_but_for_nulls() -> None:
         said = {name: value for name, value in json.loads(case.request).items() if value is not None}
         rewritten = (b'"function_call"', b'"functions"', b'"image_url": "data', b'"image_url": "http')
         if not any(word in case.request for word in rewritten):
+            for named in (*said.get("tools", ()), said.get("tool_choice")):
+                if isinstance(named, dict):
+                    named["type"] = named.get("type") or "function"
+            for call in (call for message in said["messages"] for call in message.get("tool_calls") or ()):
+                call["type"] = call.get("type") or "function"
             assert to_chat(case.request) == said, case.name
             seen += 1
     assert seen > 250
@@ -108,6 +113,23 @@ def test_unknown_members_and_roles_pass() -> None:
 def test_an_image_that_is_an_address_alone_becomes_an_object() -> None:
     said = asked({"role": "user", "content": [{"type": "image_url", "image_url": "https://a"}]})
     assert said["messages"][0]["content"][0]["image_url"] == {"url": "https://a"}
+
+
+def test_what_has_a_function_is_one_though_nothing_says_so() -> None:
+    named: dict[str, Any] = {"name": "f", "arguments": "{}"}
+    said = {"role": "assistant", "tool_calls": [{"id": "c", "function": named}]}
+    chat = to_chat(
+        json.dumps(
+            {
+                "model": "m",
+                "messages": [said],
+                "tools": [{"function": named}, {"type": None, "function": named}],
+                "tool_choice": {"function": named},
+            }
+        ).encode()
+    )
+    (call,) = chat["messages"][0]["tool_calls"]
+    assert {one["type"] for one in (call, *chat["tools"], chat["tool_choice"])} == {"function"}
 
 
 def test_functions_become_tools() -> None:

@@ -230,3 +230,11 @@ def test_limits_and_sampling_that_a_model_refuses_cannot_pass() -> None:
     assert applies({"max_tokens"}, Target(model="m", vendor=True, reasoning=Reasoning()))
     assert applies({"temperature"}, Target(model="m", supported_parameters=frozenset({"seed"})))
     assert not applies({"seed"}, Target(model="m", supported_parameters=frozenset({"seed"})))
+
+
+def test_openai_itself_is_offered_no_tools_of_other_vendors() -> None:
+    tools = [TOOL, {"type": "advisor_20260301", "name": "advisor"}]
+    said, dropped = sent(target=Target(model="m", vendor=True), tools=tools)
+    assert said["tools"] == [TOOL]
+    assert dropped == ("tools",)
+    assert sent(tools=tools)[0]["tools"] == tools
