@@ -74,7 +74,15 @@ def _content(parts: list[Any], quirks: Quirks) -> Any:  # noqa: ANN401  # parts 
     """Parts without the marks that the provider does not know, as one text where it wants text and there is no more."""
     if quirks.text_content and all(isinstance(part, dict) and part.get("type") == "text" for part in parts):
         return "\n".join(str(part.get("text", "")) for part in parts)
-    return [unmarked(part, quirks) for part in parts]
+    return [unmarked(_image_by_name(part), quirks) for part in parts]
+
+
+def _image_by_name(part: Any) -> Any:  # noqa: ANN401  # JSON is of any type
+    """An image that the provider keeps under an id: in chat only a file can be named so."""
+    image = part.get("image_url") if isinstance(part, dict) else None
+    if isinstance(image, dict) and "file_id" in image and not image.get("url"):
+        return {"type": "file", "file": {"file_id": image["file_id"]}}
+    return part
 
 
 def unmarked(part: Any, quirks: Quirks) -> Any:  # noqa: ANN401  # JSON is of any type

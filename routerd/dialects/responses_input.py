@@ -133,7 +133,9 @@ def _part(part: Json) -> Json | None:
     elif kind == "image_url":
         image = part.get("image_url")
         image = {"url": image} if isinstance(image, str) else record(image)
-        said = {"type": "input_image", "image_url": string(image.get("url")), "detail": image.get("detail") or "auto"}
+        said = {"type": "input_image", "detail": image.get("detail") or "auto"}
+        named = image.get("file_id") if not image.get("url") else None
+        said |= {"file_id": named} if named else {"image_url": string(image.get("url"))}
     elif kind == "file":
         said = {"type": "input_file", **_file(record(part.get("file")))}
     else:

@@ -259,7 +259,7 @@ def search_of(options: Mapping[str, Any]) -> Json:
 def _choice(choice: Any) -> Any:  # noqa: ANN401  # a word or an object
     """`tool_choice` flattened: words are the same, names stand beside the type."""
     if not isinstance(choice, dict):
-        return choice
+        return "required" if choice == "any" else choice  # Mistral's word
     kind = choice.get("type")
     if kind in ("function", "custom"):
         return {"type": kind, "name": record(choice.get(kind)).get("name")}

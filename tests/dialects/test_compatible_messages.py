@@ -138,3 +138,8 @@ def test_geminis_thought_signatures_go_back_where_they_stood() -> None:
     assert said["tool_calls"][0]["extra_content"] == {"google": {"thought_signature": "on-call"}}
     assert said["extra_content"] == {"google": {"thought_signature": "on-message"}}
     assert "reasoning_details" not in said
+
+
+def test_an_image_that_the_provider_keeps_is_a_file_by_its_id() -> None:
+    [message] = sent({"role": "user", "content": [{"type": "image_url", "image_url": {"file_id": "file-1"}}, PICTURE]})
+    assert message["content"] == [{"type": "file", "file": {"file_id": "file-1"}}, PICTURE]

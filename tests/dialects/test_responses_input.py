@@ -125,3 +125,8 @@ def test_what_the_api_cannot_hear_is_reported() -> None:
     assert found.dropped == ("messages.input_audio",)
     assert found.items[0]["content"] == [{"type": "input_text", "text": "what is this?"}]
     assert said({"role": "user", "content": "x"}, {"role": "user", "content": [audio]}).items[1:] == []
+
+
+def test_an_image_that_the_provider_keeps_goes_by_its_id() -> None:
+    part = {"type": "image_url", "image_url": {"file_id": "file-1"}}
+    assert user([part]) == [{"type": "input_image", "file_id": "file-1", "detail": "auto"}]

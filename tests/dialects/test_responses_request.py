@@ -164,6 +164,7 @@ FUNCTION = {"type": "function", "function": {"name": "f"}}
 @pytest.mark.parametrize(
     ("choice", "expected"),
     [
+        ("any", "required"),
         ("auto", "auto"),
         ("none", "none"),
         ("required", "required"),
