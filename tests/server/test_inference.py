@@ -98,6 +98,52 @@ async def test_preferences_without_effect_are_reported(tmp_path: Path) -> None:
         assert b"middle-out" not in up.requests[0].body
 
 
+# Every door.
+
+
+VECTORS = {"object": "list", "model": "m", "data": [{"object": "embedding", "index": 0, "embedding": [0.5]}]}
+PLACES: dict[str, tuple[str, dict[str, Any], str]] = {
+    "completions": ("/v1/completions", {"prompt": "Hi"}, "text"),
+    "messages": ("/v1/messages", {"max_tokens": 9, "messages": MESSAGES}, "text"),
+    "responses": ("/v1/responses", {"input": "Hi"}, "text"),
+    "embeddings": ("/v1/embeddings", {"input": "Hi"}, "embedding"),
+    "gemini": ("/v1beta/models/lab/m:generateContent", {"contents": [{"parts": [{"text": "Hi"}]}]}, "text"),
+}
+
+
+def found(value: Any, name: str) -> Any:
+    """The first text or list of that name anywhere within."""
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    if isinstance(value, dict) and isinstance(value.get(name), str | list) and value[name]:
+        return value[name]
+    return next((one for item in inside if (one := found(item, name)) is not None), None)
+
+
+@pytest.mark.parametrize("door", PLACES)
+async def test_every_door_is_served_by_who_speaks_openais_api(tmp_path: Path, door: str) -> None:
+    path, fields, member = PLACES[door]
+    usage = {"prompt_tokens": 5, "completion_tokens": 0, "total_tokens": 5}
+    answer = {**VECTORS, "usage": usage} if door == "embeddings" else completion()
+    if door == "completions":
+        answer["choices"] = [{"index": 0, "text": "Hello there", "finish_reason": "stop"}]
+    async with Upstream(json_answer(answer)) as up, Gateway(tmp_path, provider("lab", up.url, "m")) as gateway:
+        reply = await gateway.post({**fields, "model": "lab/m"} if door != "gemini" else fields, path=path)
+        assert reply.status == 200
+        assert found(reply.json, member) == ([0.5] if door == "embeddings" else "Hello there")
+        record = gateway.record()
+        assert (record["door"], record["status"], record["usage_source"]) == (door, "ok", "provider")
+        assert record["tokens"]["prompt"] == 5
+        assert up.requests[0].json()["model"] == "m"
+
+
+async def test_a_door_that_no_dialect_of_a_provider_can_say_is_refused_and_leaves_no_record(tmp_path: Path) -> None:
+    alike = '[providers.lab]\ndialect = "anthropic"\nbase_url = "http://127.0.0.1:9/v1"\nkey = "none"\n'
+    async with Gateway(tmp_path, alike, "[providers.lab.models.m]\n") as gateway:
+        reply = await gateway.post({"model": "lab/m", "input": "Hi"}, path="/v1/embeddings")
+        assert 400 <= reply.status < 500
+        assert reply.error["metadata"]["source"] == "routerd"
+
+
 # Usage.
 
 
