@@ -14,7 +14,7 @@ from routerd.dialects.anthropic_frame import Unframed
 from routerd.dialects.anthropic_usage import counted, finish_of, merged
 from routerd.dialects.loose import record, text
 from routerd.dialects.openai_answer import text_of
-from routerd.dialects.openai_error import ProviderError, in_band_error
+from routerd.dialects.openai_error import ProviderError, broken_event, in_band_error
 from routerd.dialects.shape import Amend, Json
 from routerd.usage import Usage
 from routerd.wire.jsonsplice import Document
@@ -90,7 +90,7 @@ class AnthropicTap:
     def close(self) -> bytes:
         """The incomplete tail as it is; it is read like an event."""
         tail = self._framer.close()
-        return self._event(tail) if tail else tail
+        return self._event(tail, ended=False) if tail else tail
 
     def _read(self, block: bytes, *, torn: bool) -> bytes:
         """The block event by event. `torn`: it begins inside one that outgrew the frame."""
@@ -102,12 +102,14 @@ class AnthropicTap:
             return events[0] + b"".join([self._event(event) for event in events[1:]])
         return b"".join([self._event(event) for event in events])
 
-    def _event(self, event: bytes) -> bytes:
-        """One event: note what it says, return what the client gets of it."""
+    def _event(self, event: bytes, *, ended: bool = True) -> bytes:
+        """One event: note what it says, return what the client gets of it. `ended`: a blank line was there."""
         name, data = fields(event)
         if data is None:
             return event
         said = record(decoded(data))
+        if ended and not said and not self.output and self.error is None:
+            self.error = broken_event(data)
         kind = said.get("type")
         if kind == "error" or name == b"error" or said.get("error"):
             self.error = self.error or in_band_error(data)

@@ -12,7 +12,7 @@ from routerd.dialects import compatible_answer as answers
 from routerd.dialects import loose
 from routerd.dialects.calls import Calls
 from routerd.dialects.openai_answer import text_of
-from routerd.dialects.openai_error import ProviderError, in_band_error
+from routerd.dialects.openai_error import ProviderError, broken_event, in_band_error
 from routerd.dialects.shape import Json
 from routerd.wire.lenient import decoded
 from routerd.wire.sse import Framer, fields, split
@@ -79,7 +79,7 @@ class StreamDecoder:
             return []
         if self._body is not None:
             return self._whole(bytes(self._body))
-        chunks = self._events(self._framer.close())
+        chunks = self._events(self._framer.close(), ended=False)
         return chunks if self.done or self.error is not None else chunks + self._counted()
 
     def _beginning(self, data: bytes) -> bytes:
@@ -103,17 +103,18 @@ class StreamDecoder:
                 choice["message"] = {"content": choice.pop("text")}
         return [*self._chunk(message, ends=True), *self._counted()]
 
-    def _events(self, block: bytes) -> list[Json]:
+    def _events(self, block: bytes, *, ended: bool = True) -> list[Json]:
+        """The chunks of some events. `ended`: the last has its blank line."""
         if block.find(b"data") < 0:
             return []  # comments and blank lines: a provider may send no end of them
         chunks: list[Json] = []
         for event in split(block):
             name, data = fields(event)
             if data is not None and not self.done and self.error is None:
-                chunks += self._data(data, name)
+                chunks += self._data(data, name, ended=ended)
         return chunks
 
-    def _data(self, data: bytes, name: bytes | None) -> list[Json]:
+    def _data(self, data: bytes, name: bytes | None, *, ended: bool = True) -> list[Json]:
         message = decoded(data)
         if message is None and data.strip() == b"[DONE]":
             self.done = True
@@ -121,7 +122,11 @@ class StreamDecoder:
         if name == b"error" or (isinstance(message, dict) and message.get("error")):
             self.error = in_band_error(data)
             return self._counted() if message is None else self._last_usage(message)
-        return self._chunk(message) if isinstance(message, dict) else []
+        if isinstance(message, dict):
+            return self._chunk(message)
+        if ended:
+            self.error = broken_event(data)  # left out in silence, its text would be missed by nobody
+        return []
 
     def _chunk(self, said: Json, *, ends: bool = False) -> list[Json]:
         """One event as a chunk; nothing where it says nothing."""

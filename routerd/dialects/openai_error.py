@@ -80,6 +80,13 @@ def in_band_error(body: bytes) -> ProviderError:
     return ProviderError(status=status, message=message or _reason(status), code=code, raw=_text(body))
 
 
+def broken_event(data: bytes) -> ProviderError | None:
+    """The error in an event that was meant to be JSON and is torn; None for one that is whole, or never was JSON."""
+    if not data.lstrip().startswith(b"{") or decoded(data) is not None:
+        return None
+    return ProviderError(status=502, message="an event of the stream is torn", code=None, raw=_text(data))
+
+
 def _text(body: bytes) -> str:
     return body[:RAW_LIMIT].decode(errors="replace")
 

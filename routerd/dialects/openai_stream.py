@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from routerd.dialects.openai_answer import Amendment, amended, text_of, usage_of
-from routerd.dialects.openai_error import ProviderError, in_band_error
+from routerd.dialects.openai_error import ProviderError, broken_event, in_band_error
 from routerd.usage import Usage
 from routerd.wire.jsonsplice import Document
 from routerd.wire.lenient import decoded
@@ -134,7 +134,7 @@ class StreamTap:
         tail = self._framer.close()
         if not tail:
             return tail
-        event = self._event(tail)
+        event = self._event(tail, ended=False)
         return tail if event and self.error is None else event
 
     def _read(self, block: bytes, *, torn: bool) -> bytes:
@@ -149,8 +149,8 @@ class StreamTap:
             return events[0] + b"".join([self._event(event) for event in events[1:]])
         return b"".join([self._event(event) for event in events])
 
-    def _event(self, event: bytes) -> bytes:
-        """One event: note what it says, return what the client gets of it."""
+    def _event(self, event: bytes, *, ended: bool = True) -> bytes:
+        """One event: note what it says, return what the client gets of it. `ended`: a blank line was there."""
         name, data = fields(event)
         if data is None:
             return event
@@ -164,6 +164,8 @@ class StreamTap:
         if failed:
             event = self._mask(event.decode(errors="surrogateescape")).encode(errors="surrogateescape")
         if not isinstance(message, dict):
+            if ended and not self.output and self.error is None:
+                self.error = broken_event(data)  # later it is the client's to see, byte for byte
             return event
         self._note(message, failed=failed)
         usage = usage_of(message)
@@ -185,7 +187,7 @@ class StreamTap:
             self.native_finish_reason = self.native_finish_reason or text_of(choice.get("native_finish_reason"))
             # OpenRouter ends a failed stream with a finish reason "error" beside the error: that is no output.
             if _has_output(choice) or (finish and not failed):
-                self.output = True
+                self.output = self.output or failed or self.error is None
         if self.output and choices:
             self.events += 1
 

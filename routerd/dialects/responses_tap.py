@@ -17,7 +17,7 @@ from routerd.dialects import responses_answer
 from routerd.dialects.loose import record, records
 from routerd.dialects.loose import text as string
 from routerd.dialects.openai_answer import Amendment, Answer, amended, text_of, usage_of
-from routerd.dialects.openai_error import ProviderError
+from routerd.dialects.openai_error import ProviderError, broken_event
 from routerd.dialects.reading import ROUTER_MEMBERS
 from routerd.dialects.responses_reasoning import FORMATS, MARK, format_of, items_of, unpack
 from routerd.dialects.responses_request import path_of, reasoning_of, search_of
@@ -180,13 +180,15 @@ class ResponsesTap:
     def close(self) -> bytes:
         """The incomplete tail as it is, once the provider has no more to send."""
         tail = self._framer.close()
-        return self._event(tail) if tail else tail
+        return self._event(tail, ended=False) if tail else tail
 
-    def _event(self, event: bytes) -> bytes:
-        """One event: note what it says, return what the client gets of it."""
+    def _event(self, event: bytes, *, ended: bool = True) -> bytes:
+        """One event: note what it says, return what the client gets of it. `ended`: a blank line was there."""
         name, data = fields(event)
         message = decoded(data) if data is not None else None
         if not isinstance(message, dict):
+            if ended and data is not None and not self.output and self.error is None:
+                self.error = broken_event(data)
             return event
         kind = string(message.get("type")) or (name or b"").decode(errors="replace")
         response = record(message.get("response"))

@@ -181,3 +181,14 @@ PARTS = [WORD, STOP, b"data: {", b"\xff", b"\r\n", b": c\n\n", event(type="ping"
 def test_nothing_a_provider_sends_makes_it_raise_or_change_it(parts: list[bytes]) -> None:
     probe = tap()
     assert b"".join(map(probe.feed, parts)) + probe.close() == b"".join(parts)
+
+
+def test_a_torn_event_is_an_error_before_the_output_alone() -> None:
+    torn = b'event: content_block_delta\ndata: {"type": "content_bl\n\n'
+    first = tap()
+    first.feed(torn)
+    assert first.error is not None
+    later = tap()
+    later.feed(delta(type="text_delta", text="x"))
+    assert later.feed(torn) == torn
+    assert (later.output, later.error) == (True, None)

@@ -212,3 +212,11 @@ def test_a_whole_body_of_any_shape_never_raises(bodies: list[Any]) -> None:
 def test_an_answer_to_a_bare_prompt_in_the_place_of_a_stream_is_told() -> None:
     body = b'{"id":"c","choices":[{"text":"Hi","index":0,"finish_reason":"stop"}]}'
     assert [each["content"] for each in deltas(body)] == ["Hi"]
+
+
+def test_a_torn_event_is_an_error_and_its_text_is_not_missed_in_silence() -> None:
+    decoder = StreamDecoder()
+    told = decoder.feed(chunk({"content": "x"}) + b'data: {"choices":[{"del\n\n' + chunk({"content": "y"}))
+    assert [one["choices"][0]["delta"]["content"] for one in told] == ["x"]
+    assert decoder.error is not None
+    assert decoder.error.status == 502

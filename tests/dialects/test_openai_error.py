@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routerd.dialects.openai_error import RAW_LIMIT, decode_error, in_band_error
+from routerd.dialects.openai_error import RAW_LIMIT, broken_event, decode_error, in_band_error
 from tests.dialects.corpus import chat_cases
 
 BODIES: list[tuple[Any, str, str | None]] = [
@@ -133,3 +133,14 @@ def test_no_body_makes_it_raise(body: Any) -> None:
 def test_depth_makes_nothing_raise() -> None:
     for body in (b'{"message":' * 300 + b"1" + b"}" * 300, b"[" * 100_000):
         assert decode_error(400, body).message == "Bad Request"
+
+
+@pytest.mark.parametrize("data", [b'{"a": 1}', b"[DONE]", b"", b"ping", b"[1", b'{"a": NaN}', b'{"a": "\\ud800"}'])
+def test_an_event_that_is_whole_or_never_was_json_is_not_torn(data: bytes) -> None:
+    assert broken_event(data) is None
+
+
+def test_a_torn_event_is_an_error_of_the_provider() -> None:
+    error = broken_event(b' {"choices": [{"del')
+    assert error is not None
+    assert (error.status, "torn" in error.message) == (502, True)

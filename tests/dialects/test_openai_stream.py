@@ -399,3 +399,27 @@ def test_the_short_cut_is_taken() -> None:
     assert tap._repeats(b'data: {"choices":[{"delta":{"content":" d"},"finish_reason":null}]}\n\n')
     assert not tap._repeats(b'data: {"choices":[{"delta":{"content":"d"},"finish_reason":"stop"}]}\n\n')
     assert tap.events == 3
+
+
+TORN = b'data: {"id":"c1","choices":[{"del\n\n'
+
+
+def test_a_torn_event_before_the_output_is_an_error_and_what_follows_is_no_output() -> None:
+    stream = tap()
+    assert stream.feed(chunk({"role": "assistant"}) + TORN + chunk({"content": "x"}))
+    assert stream.error is not None
+    assert (stream.error.status, stream.output, stream.whole) == (502, False, False)
+
+
+def test_a_torn_event_behind_the_output_is_the_clients_to_see() -> None:
+    stream = tap()
+    block = chunk({"content": "x"}) + TORN
+    assert stream.feed(block) == block
+    assert stream.error is None
+
+
+def test_a_tail_without_its_end_is_not_taken_for_torn() -> None:
+    stream = tap()
+    stream.feed(TORN[:-2])
+    stream.close()
+    assert stream.error is None

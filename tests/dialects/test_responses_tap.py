@@ -245,3 +245,14 @@ def test_reasoning_that_was_packed_for_the_client_does_not_reach_openai() -> Non
 def test_garbage_passes_as_it_came(pieces: list[bytes]) -> None:
     through = tap()
     assert b"".join(map(through.feed, pieces)) + through.close() == b"".join(pieces)
+
+
+def test_a_torn_event_is_an_error_before_the_output_alone() -> None:
+    torn = b'data: {"type":"response.output_te\n\n'
+    first = tap()
+    assert first.feed(torn) == torn
+    assert first.error is not None
+    later = tap()
+    later.feed(event("response.output_text.delta", delta="x"))
+    assert later.feed(torn) == torn
+    assert (later.output, later.error) == (True, None)
