@@ -35,10 +35,12 @@ from tests.upstream import (
 )
 
 pytestmark = pytest.mark.timeout(120)
+UNAVAILABLE = "provider_unavailable"
 SSE = {"content-type": "text/event-stream"}
 HTML = {"content-type": "text/html"}
 JSON = {"content-type": "application/json", "content-length": "500"}
 ROLE = b"data: " + json.dumps(chunks()[0]).encode() + b"\n\n"
+TORN = b'data: {"choices":[{"del\n\n'
 HALF = json.dumps(completion()).encode()[:60]
 PINGS = [step for _ in range(100) for step in (Chunk(b": ping\n\n"), Sleep(0.05))]
 
@@ -70,23 +72,24 @@ KINDS: dict[str, dict[str, Trouble]] = {
         "stream": Trouble([Head(200, SSE), Chunk(ROLE), Stall()], 0, "timeout", True),
     },
     "pings": {"stream": Trouble([Head(200, SSE), *PINGS, End()], 0, "timeout", True)},
-    "hangup": either(0, "provider_unavailable", [Close()]),
-    "reset": either(0, "provider_unavailable", [Cut()]),
+    "hangup": either(0, UNAVAILABLE, [Close()]),
+    "reset": either(0, UNAVAILABLE, [Cut()]),
     "dies": {
-        "whole": Trouble([Head(200, JSON), Chunk(HALF), Cut()], 0, "provider_unavailable", False),
-        "stream": Trouble([Head(200, SSE), Chunk(ROLE), Cut()], 0, "provider_unavailable", True),
+        "whole": Trouble([Head(200, JSON), Chunk(HALF), Cut()], 0, UNAVAILABLE, False),
+        "stream": Trouble([Head(200, SSE), Chunk(ROLE), Cut()], 0, UNAVAILABLE, True),
     },
-    "stops": {"stream": Trouble([Head(200, SSE), Chunk(ROLE), End()], 0, "provider_unavailable", True)},
-    "html": either(
-        0, "provider_unavailable", json_answer(b"<html>gateway</html>", headers={"content-type": "text/html"})
-    ),
-    "garbage": either(0, "provider_unavailable", [Send(b"\x00\xff\xfe no HTTP at all\r\n\r\n")]),
+    "stops": {"stream": Trouble([Head(200, SSE), Chunk(ROLE), End()], 0, UNAVAILABLE, True)},
+    "torn": {
+        "stream": Trouble([Head(200, SSE), Chunk(ROLE), Chunk(TORN), *sse_answer(chunks())[1:]], 502, UNAVAILABLE, True)
+    },
+    "html": either(0, UNAVAILABLE, json_answer(b"<html>gateway</html>", headers={"content-type": "text/html"})),
+    "garbage": either(0, UNAVAILABLE, [Send(b"\x00\xff\xfe no HTTP at all\r\n\r\n")]),
     "nothing": {
-        "whole": Trouble(json_answer(b"{}"), 0, "provider_unavailable", False),
-        "stream": Trouble(json_answer(b"{}"), 502, "provider_unavailable", True),
+        "whole": Trouble(json_answer(b"{}"), 0, UNAVAILABLE, False),
+        "stream": Trouble(json_answer(b"{}"), 502, UNAVAILABLE, True),
     },
-    "told": either(503, "provider_unavailable", json_answer({"error": {"message": "no capacity", "code": 503}})),
-    "redirect": either(0, "provider_unavailable", [Head(302, {"location": "http://127.0.0.1:9/"}), End()]),
+    "told": either(503, UNAVAILABLE, json_answer({"error": {"message": "no capacity", "code": 503}})),
+    "redirect": either(0, UNAVAILABLE, [Head(302, {"location": "http://127.0.0.1:9/"}), End()]),
 }
 TROUBLES = {f"{kind}-{way}": trouble for kind, ways in KINDS.items() for way, trouble in ways.items()}
 
@@ -239,7 +242,7 @@ def test_cloud_first_local_when_offline(tmp_path: Path) -> None:
             assert ask(daemon, "steady", stream=True) == WORDS
             cloud, local = records(daemon, 2)
     assert (cloud["provider"], local["provider"]) == ("openai", "ollama")
-    assert tried(local) == [("openai", 0, "provider_unavailable")]
+    assert tried(local) == [("openai", 0, UNAVAILABLE)]
 
 
 def test_a_free_local_model_takes_part_in_every_preference(tmp_path: Path) -> None:
