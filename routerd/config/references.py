@@ -16,7 +16,7 @@ from routerd.config.units import quoted
 from routerd.routing.preferences import Preferences
 from routerd.routing.rules import never
 from routerd.routing.slugs import fits, normal
-from routerd.routing.variants import split
+from routerd.routing.variants import AUTO, FREE, split
 
 DOORS = ("chat", "completions", "responses", "messages", "gemini", "embeddings", "rerank")
 
@@ -52,10 +52,11 @@ def check(config: Config, served: Served, faults: Faults) -> None:
     for name, virtual in config.models.items():
         if not virtual.models:
             faults.add(("models", name, "models"), "must name at least one model")
-    for path, members in _choices(config):
-        for place, member in enumerate(members):
-            if fault := _fault(member, config, served, faults, virtual=path[0] != "models"):
-                faults.add((*path, place), fault)
+    for path, name in _choices(config):
+        if name in config.models and path[0] != "models":
+            continue
+        if fault := _fault(name, config, served, faults, member=path[0] in {"models", "routing"}):
+            faults.add(path, fault)
     for index, rule in enumerate(config.rules):
         if rule.deny is None and rule.set is None and not faults.within(("rules", index)):
             faults.add(("rules", index), "changes nothing: it wants `set` or `deny`")
@@ -80,35 +81,49 @@ def advise(config: Config, served: Served, warnings: Faults) -> None:
                 warnings.add(("keys", name, "environment"), f"there is no table for it{guess}")
 
 
-def _choices(config: Config) -> Iterator[tuple[Place, tuple[str, ...]]]:
-    """Where models are named that serve a request; those of rules and of the automatic router may be virtual."""
-    for name, virtual in config.models.items():
-        yield ("models", name, "models"), virtual.models
-    yield ("routing", "auto"), config.routing.auto
-    for index, rule in enumerate(config.rules):
-        if rule.set is not None and rule.set.models is not None:
-            yield ("rules", index, "set", "models"), rule.set.models
+def _choices(config: Config) -> Iterator[tuple[Place, str]]:
+    """Every model that is named to serve a request, and where."""
+    lists: list[tuple[Place, tuple[str, ...]]] = [(("routing", "auto"), config.routing.auto)]
+    lists += [(("models", name, "models"), virtual.models) for name, virtual in config.models.items()]
+    lists += [
+        (("rules", index, "set", "models"), rule.set.models or ())
+        for index, rule in enumerate(config.rules)
+        if rule.set is not None
+    ]
+    yield from (((*path, place), name) for path, names in lists for place, name in enumerate(names))
+    for slug, fields in config.presets.items():
+        if isinstance(name := fields.get("model"), str):
+            yield ("presets", slug, "model"), name
 
 
-def _fault(member: str, config: Config, served: Served, faults: Faults, *, virtual: bool) -> str | None:
-    """What is wrong with a model's name; None where a configured provider may serve it."""
-    if member in config.models and member not in served.models:
-        return None if virtual else "is a virtual model itself; name what serves it"
-    if member.startswith("~"):
-        return None  # the newest of a family is found when it is asked for
-    slug, slash, native = member.partition("/")
-    if member in served.models or split(member)[0] in served.models:
+def _fault(name: str, config: Config, served: Served, faults: Faults, *, member: bool) -> str | None:
+    """What is wrong with a model's name; None where a configured provider may serve it.
+
+    Members of virtual models are models; elsewhere names may have variants, or mean a choice.
+    """
+    if name in served.models:
         return None
+    if name in config.models:
+        return "is a virtual model itself; name what serves it"
+    base = name if member else split(name)[0]
+    if not member and (base in {AUTO, FREE, *config.models} or base.startswith("~")):
+        return None
+    return None if base in served.models else _unserved(base, config, served, faults)
+
+
+def _unserved(name: str, config: Config, served: Served, faults: Faults) -> str | None:
+    """What is wrong with a name that is not known, unless a provider may know it besides."""
+    slug, slash, native = name.partition("/")
     if slash and slug in config.providers:
         return _pin_fault(slug, native, config, served, faults)
     if slash and config.discovery.local and slug in known.FOUND:
         return None  # whether it is there shows while it is asked for
     if slash:
-        near = did_you_mean(slug, config.providers) or did_you_mean(member, served.models)
+        near = did_you_mean(slug, config.providers) or did_you_mean(name, served.models)
         return f"there is no provider {quoted(slug)} in this file{near}"
     if _open(config):
         return None  # whether one of them lists it shows when they are asked
-    return f"no provider of this file serves {quoted(member)}{did_you_mean(member, served.models)}"
+    return f"no provider of this file serves {quoted(name)}{did_you_mean(name, served.models)}"
 
 
 def _pin_fault(slug: str, native: str, config: Config, served: Served, faults: Faults) -> str | None:
@@ -116,9 +131,7 @@ def _pin_fault(slug: str, native: str, config: Config, served: Served, faults: F
     provider, natives = config.providers[slug], served.natives[slug]
     if not native:
         return "names no model behind the slash"
-    if native in natives or split(native)[0] in natives or known.passes_any_name(slug, provider):
-        return None
-    if faults.within(("providers", slug)):
+    if known.passes_any_name(slug, provider) or faults.within(("providers", slug)):
         return None
     return f"{slug} has no model {quoted(native)} here and any_model is off{did_you_mean(native, natives)}"
 

@@ -146,8 +146,9 @@ def build(
 
 def _virtual(config: Config) -> dict[str, tuple[str, ...]]:
     """The virtual models; a ranking of the user's own for the automatic router is one too."""
-    auto = {AUTO: config.routing.auto} if config.routing.auto else {}
-    return {**auto, **{name: model.models for name, model in config.models.items()}}
+    models = {name: model.models for name, model in config.models.items()}
+    ranking = tuple(itertools.chain.from_iterable(models.get(name, (name,)) for name in config.routing.auto))
+    return {AUTO: ranking, **models} if ranking else models
 
 
 def offline(config: Config, *, newer: Path | None = None) -> Runtime:

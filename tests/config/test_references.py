@@ -34,9 +34,6 @@ LAB = '[providers.lab]\nbase_url = "http://127.0.0.1:1/v1"\n[providers.lab.model
         "big",
         "groq/openai/gpt-oss-120b",
         "openai/gpt-oss-120b",
-        "openai/gpt-oss-120b:nitro",
-        "lab/big:floor",
-        "~openai/gpt-latest",
     ],
 )
 def test_a_virtual_model_names_what_a_provider_serves(member: str) -> None:
@@ -97,6 +94,23 @@ def test_a_rule_and_the_automatic_router_may_choose_virtual_models_and_those_tha
     assert fine(text + chosen).warnings == ()
     found = faults(text + chosen.replace("big", "bgi"))
     assert [line.split(": ")[1] for line in found] == ["routing.auto[1]", "rules[0].set.models[1]"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["fast", "fast:nitro", "lab/big:floor", "big", "~openai/gpt-latest", "openrouter/auto", "openrouter/free:nitro"],
+)
+def test_where_names_are_routed_they_may_be_virtual_have_variants_or_mean_a_choice(name: str) -> None:
+    text = f'{LAB}[models.fast]\nmodels = ["lab/big"]\n[presets.p]\nmodel = "{name}"\n'
+    assert fine(text + f'[[rules]]\nset = {{ models = ["{name}"] }}\n').warnings == ()
+    if name != "big":
+        assert "models.m.models[0]" in faults(f'{text}[models.m]\nmodels = ["{name}"]\n')[0]
+
+
+def test_a_preset_names_a_model_that_is_served() -> None:
+    (fault,) = faults(f'{LAB}[presets.p]\nmodel = "lba/big"\n')
+    assert 'presets.p.model: there is no provider "lba" in this file' in fault
+    fine(LAB + "[presets.p]\nmodel = 3\n")
 
 
 def test_a_rule_that_can_never_match_is_a_fault() -> None:

@@ -94,6 +94,8 @@ def test_a_ranking_of_the_users_own_is_what_the_automatic_router_means() -> None
     found = of(LAB + '[providers.lab.models.m]\n[routing]\nauto = ["lab/m"]\n')
     assert [endpoint.model for endpoint in resolve("openrouter/auto", found.names, {})] == ["m"]
     assert not of(LAB + "[providers.lab.models.m]\n").names.virtual
+    virtual = '[providers.lab.models.m]\n[models.fast]\nmodels = ["lab/m"]\n[routing]\nauto = ["fast"]\n'
+    assert [endpoint.model for endpoint in resolve("openrouter/auto", of(LAB + virtual).names, {})] == ["m"]
 
 
 def test_a_model_without_an_id_goes_by_its_pin() -> None:

@@ -441,7 +441,13 @@ async def test_half_a_character_in_the_preferences_is_survived(tmp_path: Path) -
 @pytest.mark.parametrize("extra", [b"", b"Content-Encoding: identity\r\n"], ids=["express", "aiohttp"])
 async def test_headers_that_are_no_text_are_survived(tmp_path: Path, extra: bytes) -> None:
     table = provider("lab", "http://{}", "m").replace('dialect = "openai"', 'dialect = "anthropic"')
-    message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "stop_reason": "end_turn"}
+    message: dict[str, Any] = {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "m",
+        "stop_reason": "end_turn",
+    }
     message |= {"content": [{"type": "text", "text": "Hi"}], "usage": {"input_tokens": 3, "output_tokens": 1}}
     async with (
         Upstream(json_answer(message)) as up,
