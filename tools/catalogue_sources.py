@@ -29,6 +29,8 @@ _KINDS = {kind: re.compile(pattern) for kind, pattern in RULES["kinds"].items()}
 _MODES: Mapping[str, Kind] = {"chat": "chat", "responses": "chat", "completion": "completion", "embedding": "embedding"}
 _MODES = {**_MODES, "rerank": "rerank", "moderation": "moderation"}
 _FILES = {"pdf": "file"}
+OUTPUTS = frozenset({"text", "image", "audio", "video", "embeddings", "rerank"})
+"""What OpenRouter has words for; "code" is text."""
 SERVICES = {"flex": "_flex", "priority": "_priority", "batch": "_batches"}
 GENAI_SERVICES = {
     "flex": {"service_tier": "flex"},
@@ -71,13 +73,13 @@ class ModelsDev:
         return ModelFacts(
             native=native,
             id="",
-            name=model["name"],
+            name=model["name"].removesuffix(" (latest)"),
             kind=kind,
             context_length=limits["context"] or None,
             max_completion_tokens=limits["output"] or None,
             max_prompt_tokens=limits.get("input") or None,
             input_modalities=tuple(_FILES.get(word, word) for word in model["modalities"]["input"]),
-            output_modalities=tuple(model["modalities"]["output"]),
+            output_modalities=tuple(word for word in model["modalities"]["output"] if word in OUTPUTS) or ("text",),
             supported_parameters=tuple(name for name, has in flags.items() if has),
             reasoning=Reasoning() if model["reasoning"] else None,
             price=prices.models_dev(model["cost"], self._as_of) if "cost" in model else None,
@@ -147,7 +149,10 @@ class LiteLLM:
             context_length=context if isinstance(context, int) and context > 0 else None,
             max_completion_tokens=facts.get("max_output_tokens") or None,
             input_modalities=("text", *(name for name, given in inputs.items() if given)),
-            output_modalities=tuple(facts.get("supported_output_modalities") or ("text",)),
+            output_modalities=tuple(
+                word for word in facts.get("supported_output_modalities") or ("text",) if word in OUTPUTS
+            )
+            or ("text",),
             supported_parameters=tuple(name for name, given in flags.items() if given),
             reasoning=_litellm_reasoning(facts) if has("reasoning") else None,
             price=prices.litellm(facts, "", self._as_of),

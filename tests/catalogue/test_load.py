@@ -84,9 +84,10 @@ def test_a_providers_facts_are_in_their_vocabulary(slug: str) -> None:
 
 
 @pytest.mark.parametrize("slug", SLUGS)
-def test_a_provider_works_by_its_name_alone(slug: str) -> None:
+def test_a_provider_works_by_its_name_and_what_its_address_holds_of_the_users_own(slug: str) -> None:
     assert PROVIDER_NAME.fullmatch(slug)
-    assert parse(f"[providers.{slug}]").warnings == ()
+    own = dict.fromkeys(re.findall(r"\{(\w+)\}", str([providers()[slug].base_url, *providers()[slug].urls.values()])))
+    assert parse("\n".join([f"[providers.{slug}]", *(f'{key} = "mine"' for key in own)])).warnings == ()
 
 
 def test_no_variable_belongs_to_two_providers_or_to_something_else() -> None:
