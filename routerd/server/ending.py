@@ -293,7 +293,9 @@ def _cost_of_part(exchange: Exchange, leg: Leg) -> int | None:
 def _http_status(exchange: Exchange, status: Status) -> int:
     """What the client was sent; 499 (nginx' word) when it left before anything was."""
     opened, failure = exchange.opened, exchange.failure
-    if opened.done() and not opened.cancelled() and opened.exception() is None:
+    if opened.done() and not opened.cancelled():
+        if isinstance(refused := opened.exception(), RouterdError):
+            return refused.status
         answer = opened.result()
         if isinstance(answer, Whole):
             return answer.status

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from routerd.dialects.asked import Asked
 from routerd.dialects.doors import WAITING
-from routerd.errors import InvalidRequest
+from routerd.errors import Draining, InvalidRequest
 from routerd.routing.attempts import Failure
 from routerd.server import leg
 from tests.server.gateway import FALLBACK, MESSAGES, Gateway, Reply, events, provider, text, until
@@ -1058,3 +1058,31 @@ async def test_a_fault_of_ours_while_an_answer_is_read_ends_as_a_recorded_failur
         assert b"its log says why" in reply.body
         assert gateway.logged("attempt.crashed")
         assert gateway.record()["status"] == "error"
+
+
+@pytest.mark.parametrize(
+    ("interrupted", "status", "shown"), [(False, "cancelled", 499), (True, "interrupted", 503)], ids=["leaves", "stops"]
+)
+async def test_two_that_are_asked_are_both_cancelled_and_paid_for_when_the_client_or_the_daemon_leaves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interrupted: bool, status: str, shown: int
+) -> None:
+    monkeypatch.setattr("routerd.server.exchange.delay", lambda *_: 0.01)
+    async with (
+        Upstream([Stall()]) as one,
+        Upstream([Stall()]) as two,
+        Gateway(tmp_path, provider("one", one.url, "m"), provider("two", two.url, "m"), HEDGED) as gateway,
+        gateway.asked({**STREAM, "model": "fast"}) as wire,
+    ):
+        await two.seen()
+        if interrupted:
+            (running,) = gateway.services.live
+            running.interrupt(Draining("routerd is shutting down"))
+            assert (await wire.reply()).status == shown
+        else:
+            wire.leave()
+        await gateway.idle()
+        await asyncio.gather(one.closed(), two.closed())
+        record = gateway.record()
+    assert (record["status"], record["http_status"], record["provider"]) == (status, shown, "two")
+    assert [attempt["provider"] for attempt in record["attempts"]] == ["one"]
+    assert record["cost_picousd"] == 2 * record["attempts"][0]["cost_picousd"] > 0
