@@ -64,6 +64,7 @@ def pattern(name: str, provider: Provider, *, keys: int, native: str = "") -> En
     simulated = known.simulated(provider)
     return Endpoint(
         provider=name,
+        like=provider.like,
         model=native,
         id=f"{name}/{native}" if native else "",
         keys=keys,
@@ -81,6 +82,7 @@ def _known(name: str, provider: Provider, model: ModelFacts, *, keys: int) -> En
     local = data.region == "local"
     return Endpoint(
         provider=name,
+        like=provider.like,
         model=model.native,
         id=model.id,
         name=model.name or model.id,

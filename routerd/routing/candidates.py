@@ -25,6 +25,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """What routerd calls it: the canonical id where one is configured, else `provider/model`."""
     tag: str | None = None
     """Its slug where the provider has several of the model (`google-vertex/us-east5`); None: the provider's name."""
+    like: str | None = None
+    """The slug of the catalogue's provider that it is, where the user calls it otherwise."""
     name: str = ""
     """For people."""
     author: str | None = None
@@ -67,7 +69,8 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     slug: str = ""
     """What `order`, `only` and `ignore` call it; found out when it is made, as is all that follows."""
     slugs: frozenset[str] = frozenset()
-    """Every slug that means it, in lower case: its own, its provider's, and its own up to a "/"."""
+    """Every slug that means it, in lower case: its own, its provider's, and its own up to a "/"; each of them also
+    under the name that the catalogue has for the provider."""
     place: tuple[str, str] = ("", "")
     """Slug and model: where its health is kept."""
     longest: float = math.inf
@@ -83,7 +86,10 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
         parts = slug.lower().split("/")
         prefixes = ("/".join(parts[: i + 1]) for i in range(len(parts)))
         msgspec.structs.force_setattr(self, "slug", slug)
-        msgspec.structs.force_setattr(self, "slugs", frozenset([self.provider.lower(), *prefixes]))
+        slugs = {self.provider.lower(), *prefixes}
+        if self.like is not None:
+            slugs |= {self.like + slug.removeprefix(parts[0]) for slug in slugs if slug.partition("/")[0] == parts[0]}
+        msgspec.structs.force_setattr(self, "slugs", frozenset(slugs))
         msgspec.structs.force_setattr(self, "place", (slug, self.model))
         longest = min(self.context_length or math.inf, self.max_prompt_tokens or math.inf)
         msgspec.structs.force_setattr(self, "longest", longest)

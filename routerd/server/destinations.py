@@ -85,7 +85,7 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
 
     def target(self, endpoint: Endpoint, options: Mapping[str, Any] | None = None) -> Target:
         """What a dialect must know of an endpoint. `options` are `provider.options`, by the provider's slug."""
-        source = self.source
+        source, said = self.source, options or {}
         return Target(
             model=endpoint.model,
             max_completion_tokens=endpoint.max_completion_tokens,
@@ -95,7 +95,7 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
             ask_usage=source.ask_usage,
             openrouter=source.openrouter,
             tier=endpoint.tier,
-            extra=(options or {}).get(source.name, {}),
+            extra={**said.get(endpoint.like or "", {}), **said.get(source.name, {})},
             kind=endpoint.kind,
             known=source.known,
             vendor=source.vendor,

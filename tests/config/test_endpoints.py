@@ -89,3 +89,9 @@ def test_a_snapshot_is_sent_by_its_own_name_and_a_family_as_what_is_newest_of_it
     own = endpoints.of("lab", Provider(), keys=1, newer=newer)
     found = {alias: endpoint.model for alias, endpoint in endpoints.aliases(own, "lab", Provider(), newer)}
     assert found == {"m-2-20260101": "m-2-20260101", "m-2-latest": "m-2-latest", "m-latest": "m-2-1"}
+
+
+def test_a_second_account_is_known_as_what_it_is_like() -> None:
+    account = Provider(like="openai")
+    assert all(endpoint.like == "openai" for endpoint in endpoints.of("work", account, keys=1))
+    assert endpoints.pattern("work", account, keys=1).slugs == {"work", "openai"}

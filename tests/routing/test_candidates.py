@@ -96,6 +96,12 @@ def test_an_endpoint_knows_every_slug_that_means_it() -> None:
     assert (GROQ.slug, GROQ.slugs) == ("groq", frozenset({"groq"}))
 
 
+def test_an_endpoint_is_meant_by_the_catalogues_name_for_its_provider_too() -> None:
+    work = Endpoint(provider="work", like="google-vertex", model="m", id="a/m", tag="work/us-east5")
+    assert work.slugs == {"work", "work/us-east5", "google-vertex", "google-vertex/us-east5"}
+    assert Endpoint(provider="work", like="groq", model="m", id="a/m").slugs == {"work", "groq"}
+
+
 @pytest.mark.parametrize(
     ("fields", "longest"),
     [({}, float("inf")), ({"context_length": 9}, 9), ({"context_length": 9, "max_prompt_tokens": 5}, 5)],

@@ -501,3 +501,18 @@ async def test_no_name_of_a_model_leads_to_another_of_the_providers_apis(
             asked = [seen.path.split("/") for seen in up.requests if seen.method == "POST"]
             assert reply.status == (404 if asked else 400)
             assert not any(".." in path or "." in path for path in asked)
+
+
+async def test_preferences_and_options_reach_an_account_by_the_name_of_its_vendor(tmp_path: Path) -> None:
+    async with (
+        Upstream(OK) as one,
+        Upstream(OK) as two,
+        Gateway(
+            tmp_path, provider("one", one.url, "m"), provider("two", two.url, "m", extra='like = "groq"')
+        ) as gateway,
+    ):
+        preferences = {"only": ["groq"], "options": {"groq": {"seed": 7}}}
+        reply = await gateway.chat("one/m", models=["two/m"], provider=preferences)
+        assert reply.headers["x-routerd-provider"] == "two"
+        assert two.requests[-1].json()["seed"] == 7
+        assert not one.connections
