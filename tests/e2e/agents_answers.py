@@ -20,10 +20,12 @@ class Call(NamedTuple):
 
 
 class Said(NamedTuple):
-    """What a model answers: calls, or else text."""
+    """What a model answers: text, and calls."""
 
     text: str
     calls: list[Call]
+    turn: int = 0
+    """How many turns with calls there were before; ids are used once."""
 
 
 class Vendor(NamedTuple):
@@ -33,6 +35,8 @@ class Vendor(NamedTuple):
     tools: Callable[[Json], list[str]]
     results: Callable[[Json], list[str]]
     """What the tools returned, where the request ends with that."""
+    turns: Callable[[Json], int]
+    """How many turns of the model had calls."""
     whole: Callable[[Json, Said], Json]
     stream: Callable[[Json, Said], Iterator[bytes]]
 
@@ -70,13 +74,13 @@ def anthropic_blocks(body: Json, said: Said) -> list[Json]:
     if said.text:
         found.append({"type": "text", "text": said.text})
     for n, (tool, arguments) in enumerate(said.calls):
-        found.append({"type": "tool_use", "id": f"toolu_{n}", "name": tool, "input": arguments})
+        found.append({"type": "tool_use", "id": f"toolu_{said.turn}_{n}", "name": tool, "input": arguments})
     return found
 
 
 def anthropic_whole(body: Json, said: Said) -> Json:
     return {
-        "id": "msg_1",
+        "id": f"msg_{said.turn}",
         "type": "message",
         "role": "assistant",
         "model": body["model"],
@@ -121,17 +125,19 @@ def anthropic_deltas(block: Json) -> Iterator[Json]:
 
 
 def openai_results(body: Json) -> list[str]:
-    found: list[str] = []
-    for message in reversed(body["messages"]):
-        if message["role"] != "tool":
-            break
-        found.insert(0, flat(message["content"]))
-    return found
+    """A result can only be text there: what else a tool returned follows as the user's."""
+    roles = [message["role"] for message in body["messages"]]
+    since = len(roles) - roles[::-1].index("assistant") if "assistant" in roles else 0
+    return [flat(message["content"]) for message in body["messages"][since:] if message["role"] == "tool"]
 
 
 def openai_calls(said: Said) -> list[Json]:
     return [
-        {"id": f"call_{n}", "type": "function", "function": {"name": tool, "arguments": json.dumps(arguments)}}
+        {
+            "id": f"call_{said.turn}_{n}",
+            "type": "function",
+            "function": {"name": tool, "arguments": json.dumps(arguments)},
+        }
         for n, (tool, arguments) in enumerate(said.calls)
     ]
 
@@ -145,23 +151,30 @@ def openai_whole(body: Json, said: Said) -> Json:
         message["tool_calls"] = openai_calls(said)
     finish = "tool_calls" if said.calls else "stop"
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish}
-    head = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1763000000, "model": body["model"]}
+    head = {"id": f"chatcmpl-{said.turn}", "object": "chat.completion", "created": 1763000000, "model": body["model"]}
     return {**head, "choices": [choice], "usage": OPENAI_USAGE}
 
 
 def openai_stream(body: Json, said: Said) -> Iterator[bytes]:
-    head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1763000000, "model": body["model"]}
+    head = {
+        "id": f"chatcmpl-{said.turn}",
+        "object": "chat.completion.chunk",
+        "created": 1763000000,
+        "model": body["model"],
+    }
 
     def chunk(delta: Json, finish: str | None = None) -> bytes:
         return event({**head, "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}]})
 
-    yield chunk({"role": "assistant", "content": None if said.calls else "", "refusal": None})
+    yield chunk({"role": "assistant", "content": "" if said.text else None, "refusal": None})
     if said.text:
         yield chunk({"content": said.text})
     for n, (tool, arguments) in enumerate(said.calls):
         first, *rest = fragments(arguments)
         function = {"name": tool, "arguments": first}
-        yield chunk({"tool_calls": [{"index": n, "id": f"call_{n}", "type": "function", "function": function}]})
+        yield chunk(
+            {"tool_calls": [{"index": n, "id": f"call_{said.turn}_{n}", "type": "function", "function": function}]}
+        )
         for piece in rest:
             yield chunk({"tool_calls": [{"index": n, "function": {"arguments": piece}}]})
     yield chunk({}, "tool_calls" if said.calls else "stop")
@@ -187,18 +200,23 @@ def gemini_chunks(said: Said) -> list[Json]:
     return found
 
 
-def gemini_answer(body: Json, parts: list[Json], *, last: bool) -> Json:
+def gemini_answer(said: Said, parts: list[Json], *, last: bool) -> Json:
     candidate: Json = {"content": {"role": "model", "parts": parts}, "index": 0}
     if last:
         candidate["finishReason"] = "STOP"
     usage = {"promptTokenCount": PROMPT, "candidatesTokenCount": COMPLETION, "totalTokenCount": PROMPT + COMPLETION}
-    return {"candidates": [candidate], "usageMetadata": usage, "modelVersion": "gemini", "responseId": "r1"}
+    return {
+        "candidates": [candidate],
+        "usageMetadata": usage,
+        "modelVersion": "gemini",
+        "responseId": f"answer_{said.turn}",
+    }
 
 
 def gemini_stream(body: Json, said: Said) -> Iterator[bytes]:
     parts = gemini_chunks(said)
     for n, part in enumerate(parts):
-        yield event(gemini_answer(body, [part], last=n == len(parts) - 1)).replace(b"\n\n", b"\r\n\r\n")
+        yield event(gemini_answer(said, [part], last=n == len(parts) - 1)).replace(b"\n\n", b"\r\n\r\n")
 
 
 VENDORS = {
@@ -206,6 +224,7 @@ VENDORS = {
         faults=anthropic,
         tools=lambda body: [tool["name"] for tool in body.get("tools", ())],
         results=anthropic_results,
+        turns=lambda body: sum(any(b["type"] == "tool_use" for b in blocks(m["content"])) for m in body["messages"]),
         whole=anthropic_whole,
         stream=anthropic_stream,
     ),
@@ -213,6 +232,7 @@ VENDORS = {
         faults=openai,
         tools=lambda body: [tool["function"]["name"] for tool in body.get("tools", ())],
         results=openai_results,
+        turns=lambda body: sum("tool_calls" in message for message in body["messages"]),
         whole=openai_whole,
         stream=openai_stream,
     ),
@@ -220,7 +240,8 @@ VENDORS = {
         faults=gemini,
         tools=lambda body: [f["name"] for tool in body.get("tools", ()) for f in tool.get("functionDeclarations", ())],
         results=gemini_results,
-        whole=lambda body, said: gemini_answer(body, gemini_chunks(said), last=True),
+        turns=lambda body: sum(any("functionCall" in part for part in c["parts"]) for c in body["contents"]),
+        whole=lambda body, said: gemini_answer(said, gemini_chunks(said), last=True),
         stream=gemini_stream,
     ),
 }

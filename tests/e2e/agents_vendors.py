@@ -15,7 +15,10 @@ from urllib.parse import urlsplit
 from tests.e2e.agents_answers import VENDORS, Call, Said, Vendor
 from tests.e2e.agents_laws import Json
 
+LOOK = "Let me look."
 IDLE = "There is nothing to do."
+MOST = 20
+"""Requests that no test comes near: an agent that asks on and on is told that it is wrong."""
 DONE = "The tools said: "
 
 
@@ -36,6 +39,7 @@ class Vendors:
 
     def __init__(self) -> None:
         self.wanted: list[Call] = []
+        self.times = 1
         self.seen: list[Seen] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
@@ -54,16 +58,15 @@ class Vendors:
         """Where they are, without a path."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
-    def asked(self, *calls: Call) -> None:
-        """Forget what was seen; want these calls."""
-        self.wanted, self.seen = list(calls), []
+    def asked(self, *calls: Call, times: int = 1) -> None:
+        """Forget what was seen; want these calls, so many times one after another."""
+        self.wanted, self.times, self.seen = list(calls), times, []
 
     def _said(self, seen: Seen) -> Said:
-        if seen.results:
-            return Said(DONE + " | ".join(seen.results), [])
-        if self.wanted and {call.tool for call in self.wanted} <= set(seen.tools):
-            return Said("", self.wanted)
-        return Said(IDLE, [])
+        turn = VENDORS[seen.vendor].turns(seen.body)
+        if turn < self.times and {call.tool for call in self.wanted} <= set(seen.tools):
+            return Said(LOOK, self.wanted, turn)
+        return Said(DONE + " | ".join(seen.results) if seen.results else IDLE, [])
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         vendors = self
@@ -92,6 +95,8 @@ class Vendors:
                     list(vendor.faults(body)),
                 )
                 vendors.seen.append(seen)
+                if len(vendors.seen) > MOST:
+                    seen.faults.append("asked without end")
                 if seen.faults:
                     self._whole(400, {"error": {"type": "invalid_request_error", "message": "; ".join(seen.faults)}})
                 elif body.get("stream") or "streamGenerateContent" in urlsplit(self.path).path:
