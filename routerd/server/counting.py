@@ -6,7 +6,6 @@ Asking is free there (https://platform.claude.com/docs/en/build-with-claude/toke
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 
 import msgspec
 
@@ -38,20 +37,10 @@ async def count(client: Client, caller: Caller, present: Present, *, door: Door,
     asked = Asked(door, door.read(body, **way), id_="", created=int(clock.wall()), way=way)
     tokens = None
     if door is MESSAGES:
-        tokens = await _by_anthropic(asked, await _question(asked, caller), present)
+        tokens = await _by_anthropic(asked, inference.questioned(asked, client, caller, present), present)
     if tokens is None:
         tokens = asked.prompt_tokens(estimate)
     return json(messages.count(tokens) if door is MESSAGES else gemini_door.counted(tokens))
-
-
-async def _question(asked: Asked, caller: Caller) -> Question:
-    return Question(
-        models=asked.request.wanted,
-        needs=partial(asked.needs, estimate),
-        key=caller.key,
-        environment=caller.environment,
-        door=asked.door.name,
-    )
 
 
 async def _by_anthropic(asked: Asked, question: Question, present: Present) -> int | None:
@@ -69,7 +58,7 @@ async def _by_anthropic(asked: Asked, question: Question, present: Present) -> i
     try:
         async with asyncio.timeout(PATIENCE):
             return msgspec.json.decode(await done, type=_Counted).input_tokens
-    except (TimeoutError, UpstreamError, msgspec.MsgspecError, UnicodeDecodeError, RouterdError):
+    except (TimeoutError, UpstreamError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError, RouterdError):
         return None
     finally:
         call.cancel()

@@ -57,10 +57,11 @@ async def test_anthropics_own_sdk_counts(tmp_path: Path) -> None:
         json_answer(b"nonsense"),
         json_answer({"tokens": 5}),
         json_answer({"input_tokens": "many"}),
+        json_answer(b'{"x":%b}' % (b"[" * 100_000)),
         [Cut()],
         [Head(200, {"content-type": "application/json"}), Cut()],
     ],
-    ids=["500", "429", "no JSON", "no count", "no number", "cut at once", "cut later"],
+    ids=["500", "429", "no JSON", "no count", "no number", "too deep", "cut at once", "cut later"],
 )
 async def test_where_anthropic_does_not_count_the_estimate_does(tmp_path: Path, script: Script) -> None:
     async with Upstream(script) as up, Gateway(tmp_path, claude(up.url)) as gateway:
@@ -136,3 +137,10 @@ async def test_googles_form_is_answered_by_the_estimate(tmp_path: Path, prefix: 
     assert 1 <= reply.json["totalTokens"] < 50
     assert nested.status == 200
     assert nested.json["totalTokens"] == reply.json["totalTokens"]
+
+
+async def test_a_prompt_goes_to_nobody_to_whom_the_request_would_not(tmp_path: Path) -> None:
+    async with Upstream(COUNTED) as up, Gateway(tmp_path, claude(up.url)) as gateway:
+        ask = {"model": MODEL, "messages": MESSAGES, "provider": {"ignore": ["anthropic"]}}
+        assert (await gateway.post(ask, path=COUNT)).status == 404
+        assert not any(one.method == "POST" for one in up.requests)
