@@ -52,6 +52,7 @@ def delay(endpoint: Endpoint, health: Health, now: float) -> float | None:
         return None
     late = series.percentile(series.half_hour, "ttft", LONG, now)
     middle = series.percentile(series.half_hour, "ttft", 0.5, now)
-    if late is None or middle is None or sum(series.half_hour.total.ttft.values()) < ENOUGH:
+    measured = series.half_hour.total.ttft or series.open.ttft  # as `percentile` has it
+    if late is None or middle is None or sum(measured.values()) < ENOUGH:
         return None
     return max(min(late, AT_MOST * middle), SHORTEST)

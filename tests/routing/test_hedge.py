@@ -40,6 +40,13 @@ def test_too_little_is_known_of_a_new_endpoint(known: int) -> None:
     assert delay(ONE, history(*[1.0] * known), NOW) is None
 
 
+def test_the_first_seconds_count_at_once() -> None:
+    health = Health()
+    for _ in range(ENOUGH):
+        served(health, ONE, now=NOW, ttft=1.0)
+    assert delay(ONE, health, NOW) == pytest.approx(1.0, rel=0.06)
+
+
 def test_nothing_is_known_of_one_that_was_never_asked() -> None:
     assert delay(ONE, Health(), NOW) is None
 
