@@ -1,4 +1,4 @@
-"""Every recording through every door: what a client's SDK reads there is what the vendor's SDK reads in the recording."""
+"""Every recording through every door: a client's SDK reads there what the vendor's SDK reads in the recording."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.e2e.conformance_cases import SPOKEN, Case, inexpressible, own, requests, unsaid
-from tests.e2e.conformance_stage import Reply, stage
+from tests.e2e.conformance_stage import Reply, Stage, stage
 from tests.e2e.oracles import Counts, Meaning, compared, differences
 from tests.e2e.oracles_doors import Mode, heard
 from tests.e2e.oracles_vendors import recorded
@@ -48,29 +48,42 @@ def ways(case: Case) -> tuple[bool, ...]:
     return (True,) if case.streamed else (False, True)
 
 
+class _Read(NamedTuple):
+    """A result, with what its record is compared to."""
+
+    result: Result
+    want: Meaning
+    reply: Reply
+
+
 async def answers(folder: Path, cases: Sequence[Case]) -> list[Result]:
     """Every recording through every door that can ask for it."""
     told = [case for case in cases if case.dialect in SPOKEN and inexpressible(case) is None]
-    found: list[tuple[Result, Meaning, Reply]] = []
+    found: list[_Read] = []
     async with stage(folder, cases=told) as scene:
         for number, case in enumerate(told):
-            want = _tried(lambda case=case: recorded(case))  # type: ignore[misc]
+            want = recorded(case)
             for door in doors_of(case):
                 for stream in ways(case):
-                    reply = None
-                    for asked in requests(case, door, f"{case.slug}/case-{number}", stream=stream):
-                        reply = await scene.ask(asked, case.answer, status=case.status, kind=case.kind)
-                        if reply.sent is not None:
-                            break
-                    assert reply is not None
-                    faults = [want] if isinstance(want, str) else list(_faults(want, door, reply, Mode(stream, strict=not own(case, door))))
-                    found.append((Result(case, door, stream, faults), want, reply))  # type: ignore[arg-type]
+                    reply = await _replied(scene, case, door, f"{case.slug}/case-{number}", stream=stream)
+                    faults = list(_faults(want, door, reply, Mode(stream, strict=not own(case, door))))
+                    found.append(_Read(Result(case, door, stream, faults), want, reply))
         await scene.gateway.idle()
         records = {record["id"]: record for record in scene.gateway.records()}
-    for result, want, reply in found:
-        if isinstance(want, Meaning) and reply.sent is not None:
-            result.faults.extend(record_faults(want, records.get(reply.id)))
-    return [one for one, _, _ in found]
+    for read in found:
+        read.result.faults.extend(record_faults(read.want, records.get(read.reply.id)))
+    return [read.result for read in found]
+
+
+async def _replied(scene: Stage, case: Case, door: str, model: str, *, stream: bool) -> Reply:
+    """The answer to the recorded request, or to a plain one where routerd itself refuses that."""
+    reply = None
+    for asked in requests(case, door, model, stream=stream):
+        reply = await scene.ask(asked, case.answer, status=case.status, kind=case.kind)
+        if reply.sent is not None:
+            break
+    assert reply is not None
+    return reply
 
 
 def record_faults(want: Meaning, record: dict[str, Any] | None) -> Iterator[str]:
@@ -89,20 +102,14 @@ def record_faults(want: Meaning, record: dict[str, Any] | None) -> Iterator[str]
             yield f"recorded as {record['usage_source']}"
 
 
-def _tried(read):  # type: ignore[no-untyped-def]
-    try:
-        return read()
-    except Exception:
-        return "oracle: " + traceback.format_exc(limit=-2)
-
-
-def _faults(want: Meaning, door: str, reply: Reply, mode: Mode):  # type: ignore[no-untyped-def]
+def _faults(want: Meaning, door: str, reply: Reply, mode: Mode) -> Iterator[str]:
+    """What is wrong with an answer."""
     if reply.sent is None:
         yield f"nothing was asked: {reply.status} {reply.body[:200]!r}"
         return
     try:
         have = heard(door, reply.status, reply.body, mode)
-    except Exception:
-        yield "unread: " + traceback.format_exc(limit=-2)[-600:] + repr(reply.body[-300:])
+    except Exception:  # noqa: BLE001  # whatever a client's SDK has against it
+        yield f"not read: {traceback.format_exc(limit=-2)[-600:]} of {reply.body[-300:]!r}"
         return
     yield from differences(want, have, straight=not mode.strict)

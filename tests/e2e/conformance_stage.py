@@ -11,7 +11,7 @@ from typing import NamedTuple
 import aiohttp
 
 from routerd.catalogue.load import providers
-from tests.e2e.conformance_cases import LIKE, SPOKEN, Asked, Case
+from tests.e2e.conformance_cases import LIKE, Asked, Case
 from tests.script import Chunk, End, Head, Request, Steps, json_answer
 from tests.server.gateway import KEY, Gateway
 from tests.upstream import Upstream
@@ -26,6 +26,8 @@ class Reply(NamedTuple):
     body: bytes
     id: str
     sent: Request | None
+    dropped: str = ""
+    """What the answer says was left out of the request."""
 
 
 class Stage:
@@ -50,8 +52,8 @@ class Stage:
         self._steps = [Head(status, {"content-type": kind}), Chunk(answer), End()]
         path, body = asked
         async with self._session.post(f"http://127.0.0.1:{self.gateway.port}{path}", json=body) as response:
-            read = await response.read()
-            return Reply(response.status, read, response.headers.get("x-generation-id", ""), self._sent)
+            read, dropped = await response.read(), response.headers.get("x-routerd-dropped", "")
+            return Reply(response.status, read, response.headers.get("x-generation-id", ""), self._sent, dropped)
 
 
 def tables(cases: Sequence[Case], url: str) -> Iterator[str]:

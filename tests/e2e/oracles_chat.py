@@ -70,7 +70,9 @@ def read_completion(body: bytes, *, sse: bool) -> Meaning:
     choices = [choice for one in told for choice in one.get("choices") or () if not choice.get("index")]
     ends = [choice["finish_reason"] for choice in choices if choice.get("finish_reason")]
     return Meaning(
-        text="".join(choice.get("text") or "" for choice in choices), finish=ends[-1] if ends else None, counts=counts(told)
+        text="".join(choice.get("text") or "" for choice in choices),
+        finish=ends[-1] if ends else None,
+        counts=counts(told),
     )
 
 

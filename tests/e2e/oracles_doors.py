@@ -56,7 +56,9 @@ def messages(body: bytes, mode: Mode) -> Meaning:
 
 def responses(body: bytes, mode: Mode) -> Meaning:
     if not mode.stream:
-        return of_response(Response.model_validate_json(body) if mode.strict else Response.construct(**json.loads(body)))
+        return of_response(
+            Response.model_validate_json(body) if mode.strict else Response.construct(**json.loads(body))
+        )
     told = sse_events(body)
     for event in told if mode.strict else ():
         _RESPONSE_EVENT.validate_python(event)

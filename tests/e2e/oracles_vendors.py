@@ -42,13 +42,13 @@ def recorded(case: Case) -> Meaning:
 def message_of(body: bytes) -> str:
     """The words of a vendor's error, wherever the vendor has them; the body where it is no JSON."""
     try:
-        said = json.loads(body)
+        said: Any = json.loads(body)
     except ValueError:
         return body.decode(errors="replace").strip()
     said = said[0] if isinstance(said, list) and said else said
     if not isinstance(said, dict):
         return ""
-    error = said.get("error") or said.get("errors") or said
+    error: Any = said.get("error") or said.get("errors") or said
     error = error[0] if isinstance(error, list) and error else error
     if isinstance(error, str):
         return error
@@ -127,7 +127,7 @@ def converse(case: Case) -> Meaning:
 
 def _clients(use: Mapping[str, Any]) -> bool:
     """It is for the client to run; `server_tool_use` has been run by Bedrock."""
-    return use.get("type", "tool_use") == "tool_use"
+    return bool(use.get("type", "tool_use") == "tool_use")
 
 
 def _webs(citations: Any) -> set[str]:
@@ -187,8 +187,9 @@ def of_response(read: Response) -> Meaning:
         reasoning="".join(_thought(item) for item in items if item["type"] == "reasoning"),
         calls=calls,
         finish="tool_calls" if calls and finish == "stop" else finish,
-        counts=used
-        and Counts(
+        counts=None
+        if used is None
+        else Counts(
             used.input_tokens,
             used.output_tokens,
             (used.input_tokens_details and used.input_tokens_details.cached_tokens) or 0,
