@@ -136,8 +136,9 @@ class Exchange:
 
     def on_output(self, events: bytes) -> None:
         """Pass on events of the candidate that serves."""
-        self.quiet = False
-        self._send(events)
+        if events:  # what is translated may say nothing in the client's form
+            self.quiet = False
+            self._send(events)
 
     def on_whole(self, leg: Leg, body: bytes) -> None:
         """Take the whole answer, in the door's form."""

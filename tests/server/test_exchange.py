@@ -1086,3 +1086,19 @@ async def test_two_that_are_asked_are_both_cancelled_and_paid_for_when_the_clien
     assert (record["status"], record["http_status"], record["provider"]) == (status, shown, "two")
     assert [attempt["provider"] for attempt in record["attempts"]] == ["one"]
     assert record["cost_picousd"] == 2 * record["attempts"][0]["cost_picousd"] > 0
+
+
+async def test_what_says_nothing_in_the_clients_form_is_no_sign_of_life_to_it(tmp_path: Path) -> None:
+    ask = {**STREAM, "max_tokens": 9}
+    async with (
+        lab(tmp_path, stream(ROLE, HELLO, end=Stall())) as (gateway, _),
+        gateway.asked(ask, path="/v1/messages") as wire,
+    ):
+        await wire.head()
+        await wire.piece()
+        (running,) = gateway.exchanges
+        running.quiet = True  # as `_tick` leaves it
+        running.leg.on_data(b": ping\n\n")
+        assert running.quiet, "so the client gets a comment of ours"
+        running.leg.on_data(THERE)
+        assert not running.quiet
