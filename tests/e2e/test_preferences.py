@@ -11,6 +11,8 @@ import pytest
 from openrouter import OpenRouter, components, errors
 
 from tests.e2e.daemon import KEY, Daemon
+from tests.e2e.process import run
+from tests.e2e.test_clients import installed
 from tests.e2e.troubled import SAID, WORDS, Providers, fine
 from tests.upstream import error_answer
 
@@ -125,6 +127,38 @@ def test_all_of_them_at_once_are_understood(daemon: Daemon, providers: Providers
     sent = providers.asked("groq")[before].json()
     assert sent["seed"] == 7, "options for the provider that serves are passed on"
     assert "provider" not in sent
+
+
+TYPESCRIPT = """
+import { OpenRouter } from "@openrouter/sdk";
+const client = new OpenRouter({ apiKey: process.env.KEY, serverURL: process.env.URL + "/api/v1" });
+const chat = (stream) => client.chat.send({
+  xOpenRouterMetadata: "enabled",
+  chatRequest: { ...JSON.parse(process.env.CHAT), provider: JSON.parse(process.env.PROVIDER), stream },
+});
+const whole = await chat(false);
+const out = { whole: whole.openrouterMetadata, said: whole.choices[0].message.content, stream: [] };
+for await (const event of await chat(true)) if (event.openrouterMetadata) out.stream.push(event.openrouterMetadata);
+console.log(JSON.stringify(out));
+"""
+
+
+def camel(name: str) -> str:
+    """A member as TypeScript has it."""
+    first, *rest = name.split("_")
+    return first + "".join(word.title() for word in rest)
+
+
+def test_typescripts_sdk_sends_them_all_and_reads_the_metadata(daemon: Daemon) -> None:
+    folder = installed("openrouter/node_modules")
+    provider = {camel(name): value for name, value in EVERY.items() if name != "options"}  # which it has no word for
+    environ = {"KEY": KEY, "URL": daemon.url, "PROVIDER": json.dumps(provider)}
+    environ["CHAT"] = json.dumps({"model": MODEL, "messages": SAID, "maxTokens": 50, "temperature": 0.5})
+    done = run(["node", "--input-type=module", "--eval", TYPESCRIPT], environ=environ, cwd=folder.parent)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout)
+    assert found["said"] == WORDS
+    assert [one["summary"].partition(" ")[0] for one in (found["whole"], *found["stream"])] == ["groq/main"] * 2
 
 
 @pytest.mark.parametrize(("preference", "serves"), ALONE, ids=json.dumps)
