@@ -127,7 +127,7 @@ class Encoder:
     def __init__(self, origin: Origin, *, array: bool = False) -> None:
         self._origin = origin
         self._array = array
-        self._begun = False
+        self._begun = origin.begun
         self._speeches: dict[int, Speech] = {}
         self._usage: Json = {}
 

@@ -91,7 +91,8 @@ class Straight(msgspec.Struct, frozen=True, kw_only=True):
         """The event that ends a stream which failed, under the names that the provider's events had."""
         origin = self.origin
         if tap is not None:
-            origin = msgspec.structs.replace(origin, id=tap.upstream_id or origin.id, model=tap.model or origin.model)
+            id_, model = tap.upstream_id or origin.id, tap.model or origin.model
+            origin = msgspec.structs.replace(origin, id=id_, model=model, begun=tap.output)
         return self.open_encoder(origin).error(envelope)
 
 

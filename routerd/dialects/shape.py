@@ -122,6 +122,8 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     """The client speaks OpenRouter: members that only it knows may be sent."""
     asked_usage: bool = False
     """The chat door sends usage in a stream only if so."""
+    begun: bool = False
+    """Events went to the client already, in the provider's own bytes: what follows is no beginning."""
     request: Json = {}
     """The door's own request as decoded, for members that its answers repeat (`tools`, `instructions`)."""
 

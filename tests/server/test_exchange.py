@@ -1102,3 +1102,19 @@ async def test_what_says_nothing_in_the_clients_form_is_no_sign_of_life_to_it(tm
         assert running.quiet, "so the client gets a comment of ours"
         running.leg.on_data(THERE)
         assert not running.quiet
+
+
+@pytest.mark.parametrize("begun", [True, False])
+async def test_googles_array_is_json_even_where_it_breaks_off(tmp_path: Path, begun: bool) -> None:
+    ask = {"contents": [{"role": "user", "parts": [{"text": "Say hello."}]}]}
+    said = {"candidates": [{"content": {"role": "model", "parts": [{"text": "Hello"}]}}]}
+    table = provider("lab", "{}", "m", extra=BRIEFLY).replace('dialect = "openai"', 'dialect = "gemini"')
+    first = [Chunk(b"[" + json.dumps(said).encode())] if begun else []
+    async with (
+        Upstream([Head(200, {"content-type": "application/json"}), *first, Stall()]) as up,
+        Gateway(tmp_path, table.replace("{}", up.url), routing=SOON) as gateway,
+    ):
+        reply = await gateway.post(ask, path="/v1beta/models/lab/m:streamGenerateContent")
+    *told, failed = reply.json
+    assert told == ([said] if begun else [])
+    assert failed["error"]["code"] == 504
