@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from routerd.routing import filters, preferences
-from routerd.routing.candidates import Candidate, Lists, Names
+from routerd.routing.candidates import Candidate, Endpoint, Lists, Names
 from routerd.routing.health import LAST, Health, arrange
 from routerd.routing.layers import Layer, merged
 from routerd.routing.preferences import ANY, Preferences
@@ -72,9 +72,12 @@ def route(
     if sticky is not None and conversation is not None and wants.order is None:
         pin = sticky.find(conversation, now)
         order = _pinned_first(order, pin, health, now)
-    candidates, wait = arrange(_with_keys(order, pin, draw), health, now)
+    keyed = _with_keys(order, pin, draw)
+    candidates, wait = arrange(keyed, health, now)
     if not candidates:
         raise cooling_down([endpoint.slug for _, endpoint in order], max(1, math.ceil(wait or 0)), question.models[0])
+    if len(candidates) < len(keyed):
+        sieve.excluded += _asked_to_wait(keyed, candidates, health, now)
     return Route(
         requested=question.models[0],
         models=tuple([one.name for one in found]),
@@ -176,6 +179,23 @@ def _with_keys(order: Ranked, pin: Pin | None, draw: Callable[[], float]) -> lis
         first = pin.place[2] if pin is not None and pinned else int(draw() * keys)
         out += [Candidate(endpoint, (first + i) % keys, entry) for i in range(keys)]
     return out
+
+
+def _asked_to_wait(
+    keyed: Sequence[Candidate], candidates: Sequence[Candidate], health: Health, now: float
+) -> list[Excluded]:
+    """Endpoints whose every key is to be left alone for a while."""
+    left = {candidate.endpoint.place for candidate in candidates}
+    waits: dict[tuple[str, str], tuple[Endpoint, float]] = {}
+    for candidate in keyed:
+        place, rest = candidate.endpoint.place, health.resting(candidate, now)
+        if place not in left and rest is not None:
+            shortest = min(rest.until - now, waits[place][1] if place in waits else math.inf)
+            waits[place] = (candidate.endpoint, shortest)
+    return [
+        Excluded(endpoint, "resting", f"it asked to be left alone for another {math.ceil(seconds)} s", "its health")
+        for endpoint, seconds in waits.values()
+    ]
 
 
 def _kind(found: Sequence[Meant], question: Question) -> str:

@@ -260,7 +260,21 @@ def test_step_5_who_rests_comes_last_and_who_asked_for_it_not_at_all() -> None:
     health = Health()
     health.rest(Candidate(A), seconds=10, reason="x", asked=False, now=NOW)
     health.rest(Candidate(B), seconds=10, reason="x", asked=True, now=NOW)
-    assert slugs(ask(ALL, health=health)) == ["c/turbo", "a"]
+    found = ask(ALL, health=health)
+    assert slugs(found) == ["c/turbo", "a"]
+    (left_out,) = found.excluded
+    assert (left_out.endpoint, left_out.reason, left_out.source) == (B, "resting", "its health")
+    assert left_out.detail == "it asked to be left alone for another 10 s"
+
+
+def test_step_5_a_pool_rests_when_its_last_key_does() -> None:
+    health, pool = Health(), endpoint("pool", keys=2, usd=1)
+    health.rest(Candidate(pool, 0), seconds=30, reason="x", asked=True, now=NOW)
+    assert [one.key for one in ask((pool, A), health=health).candidates if one.endpoint == pool] == [1]
+    assert ask((pool, A), health=health).excluded == ()
+    health.rest(Candidate(pool, 1), seconds=9.5, reason="x", asked=True, now=NOW)
+    (left_out,) = ask((pool, A), health=health).excluded
+    assert left_out.detail.endswith("for another 10 s")
 
 
 def test_step_5_where_all_asked_to_be_left_alone_the_client_is_told_how_long() -> None:
