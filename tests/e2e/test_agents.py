@@ -19,7 +19,7 @@ from tests.e2e import agents_programs as programs
 from tests.e2e.agents import CLAUDES_OWN, MODELS, Stage, claude_code, codex, gemini_cli, installed, said, tables
 from tests.e2e.agents_answers import Call
 from tests.e2e.agents_laws import SIGNED
-from tests.e2e.agents_vendors import DONE, Seen, Vendors
+from tests.e2e.agents_vendors import DONE, IDLE, Seen, Vendors
 from tests.e2e.daemon import KEY, Daemon
 
 pytestmark = pytest.mark.timeout(90)
@@ -147,6 +147,27 @@ def test_an_agent_shows_an_image(stage: Stage, tmp_path: Path, agent: str, vendo
         gemini_cli(stage.daemon, tmp_path, MODELS[vendor])
     *_, last = stage.turns(vendor, {"claude": "messages", "codex": "responses", "gemini": "gemini"}[agent])
     assert base64.b64encode(PNG).decode() in json.dumps(last.body)
+
+
+@pytest.mark.parametrize(
+    ("agent", "vendor"), [("codex", "anthropic"), ("claude", "openai"), ("claude", "gemini"), ("gemini", "anthropic")]
+)
+def test_an_agent_waits_as_long_as_another_vendor_wants(stage: Stage, tmp_path: Path, agent: str, vendor: str) -> None:
+    """A limit is a limit in every API, and so is the time after which one may ask again."""
+    stage.vendors.asked()
+    stage.vendors.refusals = 1
+    if agent == "claude":
+        last = claude_code(stage.daemon, tmp_path, "--model", MODELS[vendor])
+    elif agent == "codex":
+        last = codex(stage.daemon, tmp_path, MODELS[vendor], sandbox="read-only", own=True)
+    else:
+        last = gemini_cli(stage.daemon, tmp_path, MODELS[vendor])
+    assert last.strip() == IDLE
+    first, *between, final = stage.records()
+    assert (first["status"], first["http_status"], first["error_type"]) == ("error", 429, "rate_limit_exceeded")
+    assert final["status"] == "ok"
+    assert [record["error_type"] for record in between] == ["rate_limit_exceeded"] * len(between)
+    assert len(stage.vendors.seen) == 2
 
 
 def told(last: str) -> None:
