@@ -33,7 +33,8 @@ Anthropic and Google, with every member checked against their types - is compare
 names, ids and arguments, finish reason, tokens (prompt, completion, cached, reasoning), citations, vectors and ranks,
 errors with their status and words. The spend record must hold the same tokens. A recorded stream is asked for as a
 stream, a whole answer both ways, for some servers answer in one piece whatever they are asked. Claude's answers to
-Bedrock's InvokeModel are repeated as Anthropic's, whose bodies they are.
+Bedrock's InvokeModel are repeated as Anthropic's, whose bodies they are. Every other stream of the gemini door is asked
+for as a JSON array.
 
 A cell is the recordings that passed in every way, of those that the door can express.
 """

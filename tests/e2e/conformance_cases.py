@@ -259,7 +259,8 @@ def _responses(chat: Json, own: Json | None, model: str, stream: bool) -> Asked:
 
 def _gemini(chat: Json, own: Json | None, model: str, stream: bool) -> Asked:
     made = own or json.loads(gemini.encode(chat, Target(model=model)).body)
-    verb = "streamGenerateContent?alt=sse" if stream else "generateContent"
+    framing = "?alt=sse" if ord(model[-1]) % 2 else ""  # every other stream as a JSON array
+    verb = f"streamGenerateContent{framing}" if stream else "generateContent"
     return f"/v1beta/models/{model}:{verb}", made
 
 
