@@ -173,6 +173,23 @@ def test_an_answer_that_dies_in_its_middle_is_honest(tmp_path: Path) -> None:
     assert (second["status"], second["provider"], tried(second)) == ("ok", "good", [])
 
 
+def test_an_answer_that_dies_in_its_middle_goes_on_where_that_is_wanted(tmp_path: Path) -> None:
+    """`continuation = true`: the next one is given the text so far, and the client reads one answer."""
+    scripts: dict[str, Script] = {
+        "dying": [*sse_answer(chunks(["Hello"]), done=False)[:3], Cut()],
+        "good": sse_answer(chunks([" there"])),
+    }
+    with Providers(scripts) as upstream:
+        tables = upstream.tables() + virtual("fast", "dying/m", "good/m", extra="continuation = true")
+        with Daemon(tmp_path, tables) as daemon:
+            assert ask(daemon, "fast", stream=True) == WORDS
+            (record,) = records(daemon, 1)
+        (second,) = upstream.asked("good")
+    assert second.json()["messages"][-1] == {"role": "assistant", "content": "Hello"}
+    assert (record["status"], record["provider"]) == ("ok", "good")
+    assert [name for name, *_ in tried(record)] == ["dying"]
+
+
 def test_everybody_fails_and_the_client_is_told_by_whom(tmp_path: Path) -> None:
     scripts: dict[str, Script] = {"one": error_answer(500), "two": [Cut()], "three": error_answer(429, retry_after=9)}
     with Providers(scripts) as upstream:
