@@ -80,6 +80,7 @@ def _known(name: str, provider: Provider, model: ModelFacts, *, keys: int) -> En
     facts = known.facts(name, provider)
     data = known.policy(name, provider, model)
     local = data.region == "local"
+    speaks = known.dialects(name, provider)
     return Endpoint(
         provider=name,
         like=provider.like,
@@ -90,7 +91,7 @@ def _known(name: str, provider: Provider, model: ModelFacts, *, keys: int) -> En
         tag=None if model.tag is None else _tag(name, provider, model.tag),
         keys=keys,
         price=model.price or (FREE if local else None),
-        dialects=model.dialects or known.dialects(name, provider),
+        dialects=tuple([one for one in model.dialects if one in speaks]) or speaks,
         context_length=model.context_length,
         max_completion_tokens=model.max_completion_tokens,
         max_prompt_tokens=model.max_prompt_tokens,

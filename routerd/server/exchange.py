@@ -16,7 +16,7 @@ import structlog
 
 from routerd.dialects.kept import Kept
 from routerd.dialects.shape import Tap
-from routerd.errors import InvalidRequest, RouterdError
+from routerd.errors import RouterdError
 from routerd.routing.attempts import Attempts, Carry, Decision, Failure, Reply, Try, Wait
 from routerd.routing.candidates import Candidate
 from routerd.routing.continuation import Told, continued, obstacle, stage
@@ -230,7 +230,7 @@ class Exchange:
     def _ask(self, candidate: Candidate) -> None:
         try:
             leg = Leg(self, candidate)
-        except InvalidRequest as error:
+        except RouterdError as error:
             self._inexpressible(candidate, error)
             return
         self.leg = leg
@@ -241,10 +241,10 @@ class Exchange:
         self.services.health.began(candidate, self.services.loop.time())
         try:
             leg.send()
-        except CloudError as error:
+        except (CloudError, RouterdError) as error:
             self.on_failure(leg, Failure(kind="connect", message=self.ask.generation.mask(str(error))))
 
-    def _inexpressible(self, candidate: Candidate, error: InvalidRequest) -> None:
+    def _inexpressible(self, candidate: Candidate, error: RouterdError) -> None:
         """Go on: what was asked for cannot be said to this candidate, and perhaps to another."""
         failure = Failure(kind="inexpressible", message=error.message)
         now = clock.precise() - self.ask.arrived

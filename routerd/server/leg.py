@@ -11,19 +11,30 @@ from collections.abc import Callable
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
+import structlog
+
 from routerd.dialects.openai_answer import Answer
 from routerd.dialects.shape import Tap, Target
+from routerd.errors import RouterdError
 from routerd.routing.attempts import Failure
 from routerd.routing.candidates import Candidate
 from routerd.server import clock, ending, headers
 from routerd.server.bounds import MOST_ANSWER, MOST_HELD, MOST_REFUSAL
+from routerd.server.cloud_auth import CloudError
 from routerd.server.upstream import Call, UpstreamError
 from routerd.wire.inflate import CODINGS, Inflater
 
 if TYPE_CHECKING:
     from routerd.server.exchange import Exchange
 
+log = structlog.get_logger("routerd")
 P = ParamSpec("P")
+
+
+def _fault(candidate: Candidate, error: Exception) -> RouterdError:
+    """A fault of ours in writing a request: it is logged, and another candidate may be spared it."""
+    log.error("attempt.crashed", provider=candidate.endpoint.provider, exc_info=error)
+    return RouterdError("routerd failed to write the request for its provider; its log says why")
 
 
 def _surely(step: Callable[Concatenate[Leg, P], None]) -> Callable[Concatenate[Leg, P], None]:
@@ -53,7 +64,12 @@ class Leg:
         self.candidate = candidate
         self.destination = ask.generation.destinations[candidate.endpoint.provider]
         endpoint = candidate.endpoint
-        self.passage = ask.asked.passage(endpoint.dialects, self._target(), model=endpoint.id, kept=exchange.kept)
+        try:
+            self.passage = ask.asked.passage(endpoint.dialects, self._target(), model=endpoint.id, kept=exchange.kept)
+        except RouterdError:
+            raise
+        except Exception as error:
+            raise _fault(candidate, error) from error
         self.began = clock.precise()
         self.status = 0
         self.head = headers.Head()
@@ -73,11 +89,18 @@ class Leg:
         return self.destination.target(self.candidate.endpoint, self.exchange.ask.route.preferences.options)
 
     def send(self) -> None:
-        """Send the request."""
-        place, encoded = self.destination.places[self.passage.dialect], self.passage.encoded
+        """Send the request. CloudError while nobody can sign it, RouterdError for a fault of ours."""
+        encoded = self.passage.encoded
+        try:
+            place = self.destination.places[self.passage.dialect]
+            head = place.head(self.candidate.key, encoded)
+        except CloudError:
+            raise
+        except Exception as error:
+            raise _fault(self.candidate, error) from error
         self.call: Call = self.exchange.services.pool.send(
             place.origin,
-            place.head(self.candidate.key, encoded),
+            head,
             encoded.body,
             self,
             self.destination.timeouts,

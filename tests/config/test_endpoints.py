@@ -95,3 +95,9 @@ def test_a_second_account_is_known_as_what_it_is_like() -> None:
     account = Provider(like="openai")
     assert all(endpoint.like == "openai" for endpoint in endpoints.of("work", account, keys=1))
     assert endpoints.pattern("work", account, keys=1).slugs == {"work", "openai"}
+
+
+def test_a_model_is_spoken_to_in_no_dialect_that_the_user_has_left_out() -> None:
+    for dialects in (("openai",), ("responses",), ("openai", "responses")):
+        found = endpoints.of("openai", Provider(dialect=dialects), keys=1)
+        assert all(endpoint.dialects and set(endpoint.dialects) <= set(dialects) for endpoint in found)

@@ -1118,3 +1118,19 @@ async def test_googles_array_is_json_even_where_it_breaks_off(tmp_path: Path, be
     *told, failed = reply.json
     assert told == ([said] if begun else [])
     assert failed["error"]["code"] == 504
+
+
+@pytest.mark.parametrize(
+    ("step", "status"), [("routerd.dialects.asked.Asked.passage", 500), ("routerd.server.destinations.Place.head", 502)]
+)
+async def test_a_fault_of_ours_while_a_request_is_written_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, status: int
+) -> None:
+    async with lab(tmp_path, answer(streamed=True)) as (gateway, up):
+        with monkeypatch.context() as patched:
+            patched.setattr(step, breaks)
+            reply = await gateway.chat(stream=True)
+        assert (reply.status, "its log says why" in reply.error["message"]) == (status, True)
+        assert gateway.logged("attempt.crashed")
+        assert not up.connections
+        assert sum(record["cost_picousd"] for record in gateway.records()) == 0
