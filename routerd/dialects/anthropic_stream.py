@@ -10,7 +10,7 @@ from routerd.dialects.anthropic_answer import chunks_of
 from routerd.dialects.anthropic_frame import Unframed
 from routerd.dialects.anthropic_reader import Reader
 from routerd.dialects.loose import record
-from routerd.dialects.openai_error import ProviderError, in_band_error
+from routerd.dialects.openai_error import ProviderError, broken_event, in_band_error
 from routerd.dialects.shape import Json
 from routerd.wire.lenient import decoded
 from routerd.wire.sse import Framer, fields, split
@@ -62,10 +62,11 @@ class StreamDecoder:
         """What an unfinished tail still said. Never raises."""
         if self._json:
             return self._whole(bytes(self._body))
-        chunks = self._read(self._framer.close())
+        chunks = self._read(self._framer.close(), ended=False)
         return chunks if self.error else chunks + self._reader.end()
 
-    def _read(self, block: bytes) -> list[Json]:
+    def _read(self, block: bytes, *, ended: bool = True) -> list[Json]:
+        """The chunks of some events. `ended`: the last has its blank line."""
         chunks: list[Json] = []
         for event in split(block):
             if self.error is not None:
@@ -79,6 +80,8 @@ class StreamDecoder:
                 self.done, self.error = self._reader.done, self._reader.error
             elif name == b"error" or record(message).get("error"):
                 self.error = in_band_error(data)
+            elif ended and not self.done:
+                self.error = broken_event(data)
         return chunks
 
     def _whole(self, body: bytes) -> list[Json]:

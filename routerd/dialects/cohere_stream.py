@@ -6,7 +6,7 @@ from typing import Any
 
 from routerd.dialects import cohere_answer as answers
 from routerd.dialects import loose
-from routerd.dialects.openai_error import ProviderError, in_band_error
+from routerd.dialects.openai_error import ProviderError, broken_event, in_band_error
 from routerd.dialects.shape import Json
 from routerd.wire.lenient import decoded
 from routerd.wire.sse import Framer, fields, split
@@ -34,15 +34,20 @@ class StreamDecoder:
         tail = self._framer.close()
         if not self.done and tail.lstrip().startswith(b"{"):
             self.error = self.error or in_band_error(tail)  # an error's body instead of a stream
-        return self._events(tail)
+        return self._events(tail, ended=False)
 
-    def _events(self, block: bytes) -> list[Json]:
+    def _events(self, block: bytes, *, ended: bool = True) -> list[Json]:
+        """The chunks of some events. `ended`: the last has its blank line."""
         chunks: list[Json] = []
         for event in split(block) if block else ():
             _, data = fields(event)
-            said = decoded(data) if data is not None else None
-            if isinstance(said, dict) and data is not None and not self.done and self.error is None:
+            if data is None or self.done or self.error is not None:
+                continue
+            said = decoded(data)
+            if isinstance(said, dict):
                 chunks += self._event(said, data)
+            elif ended:
+                self.error = broken_event(data)
         return chunks
 
     def _event(self, said: Json, data: bytes) -> list[Json]:

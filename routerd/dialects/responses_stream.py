@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from routerd.dialects.loose import record, records
 from routerd.dialects.loose import text as string
 from routerd.dialects.openai_answer import text_of
-from routerd.dialects.openai_error import ProviderError
+from routerd.dialects.openai_error import ProviderError, broken_event
 from routerd.dialects.responses_answer import (
     CALLS,
     PARAGRAPH,
@@ -70,9 +70,10 @@ class ResponsesDecoder:
 
     def close(self) -> list[Json]:
         """What an unfinished tail still said. Never raises."""
-        return self._read(self._framer.close())
+        return self._read(self._framer.close(), ended=False)
 
-    def _read(self, block: bytes) -> list[Json]:
+    def _read(self, block: bytes, *, ended: bool = True) -> list[Json]:
+        """The chunks of some events. `ended`: the last has its blank line."""
         chunks: list[Json] = []
         for event in split(block) if block else ():
             if self.error is not None or self.done:
@@ -85,6 +86,8 @@ class ResponsesDecoder:
                     chunks += reader(self, message)
                 elif message.get("error"):
                     self.error = event_failure(message)
+            elif data is not None and ended:
+                self.error = broken_event(data)
         return chunks
 
     def _chunk(self, delta: Json, **beside: object) -> list[Json]:

@@ -215,3 +215,10 @@ def test_whole_and_streamed_messages_say_the_same() -> None:
         stream = decoder()
         assert isinstance(completion, dict)
         assert meaning_of(folded(stream.feed(case.body) + stream.close())) == meaning_of(completion), case.name
+
+
+def test_a_torn_event_is_an_error_and_its_text_is_not_missed_in_silence() -> None:
+    stream = decoder()
+    stream.feed(event(**START) + begun(0, type="text", text="") + b'data: {"type": "content_bl\n\n')
+    assert stream.error is not None
+    assert (stream.error.status, stream.feed(event(**STOP))) == (502, [])

@@ -127,3 +127,10 @@ def test_events_of_any_shape_never_raise_and_read_the_same_however_cut(events: l
     body = b"".join(event(kind, delta=delta, index=0) for kind, delta in events)
     read = [drained(StreamDecoder(), pieces) for pieces in cuts(body)]
     assert all(each == read[0] for each in read)
+
+
+def test_a_torn_event_is_an_error_and_its_text_is_not_missed_in_silence() -> None:
+    stream = StreamDecoder()
+    assert not stream.feed(b'data: {"type":"content-de\n\n')
+    assert stream.error is not None
+    assert stream.error.status == 502

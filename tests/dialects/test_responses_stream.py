@@ -299,3 +299,9 @@ def test_hostile_events_never_break_it(stream: list[tuple[str, dict[str, Any]]])
 @given(st.lists(st.binary(max_size=40), max_size=6))
 def test_garbage_is_survived(pieces: list[bytes]) -> None:
     assert read(*pieces)[0] == []
+
+
+def test_a_torn_event_is_an_error_and_its_text_is_not_missed_in_silence() -> None:
+    chunks, stream = read(b'data: {"type":"response.output_te\n\n', event("response.output_text.delta", delta="x"))
+    assert stream.error is not None
+    assert (stream.error.status, deltas(chunks)) == (502, [])
