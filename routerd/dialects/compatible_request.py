@@ -9,11 +9,13 @@ from collections.abc import Collection
 
 import msgspec
 
+from routerd.catalogue.schema import Quirks
 from routerd.dialects import compatible_reasoning as reasoning
 from routerd.dialects import loose
 from routerd.dialects.compatible_messages import unmarked, written
 from routerd.dialects.openai import ROUTER_ONLY, WITH_EFFECT
 from routerd.dialects.shape import Encoded, Json, Target
+from routerd.wire.jsonsplice import Document
 
 _FALLBACKS = frozenset({"models", "route"})
 """routerd falls back itself, by its own names: not even OpenRouter is told."""
@@ -62,15 +64,13 @@ def encode(chat: Json, target: Target) -> Encoded:
 def applies(keys: Collection[str], target: Target, *, raw: bytes = b"") -> bool:
     """Whether a chat request with these members must take this way, instead of its bytes passing straight through.
 
-    `raw` is the request, to look for words in its messages that the provider does not take. It may be found in a text
+    `raw` is the request, to look for values and words that the provider does not take. A word may be found in a text
     too: then the request is written anew without need, which costs a few microseconds and nothing else.
     """
     quirks = target.quirks
     if target.openrouter:
         return False
-    touched = {*quirks.rename, *quirks.drop, *quirks.clamp, *_unsupported(target)}
-    if quirks.tool_choice:
-        touched.add("tool_choice")
+    touched = {*quirks.rename, *quirks.drop, *_unsupported(target)}
     if quirks.reasoning != "effort":
         touched |= reasoning.MEMBERS
     if not quirks.parallel_tool_calls:
@@ -79,11 +79,27 @@ def applies(keys: Collection[str], target: Target, *, raw: bytes = b"") -> bool:
         touched.add("max_tokens")
     if not touched.isdisjoint(keys):
         return True
+    valued = {*quirks.clamp, *(("tool_choice",) if quirks.tool_choice else ())}.intersection(keys)
+    if valued and _beyond(Document.parse(raw), valued, quirks):
+        return True
     words = [b'"reasoning_details"'] + [b'"reasoning_content"'] * (quirks.replay_reasoning != "reasoning_content")
     words += [b'"developer"'] * (not quirks.developer_role) + [b'"cache_control"'] * (not quirks.cache_control)
     words += [b'"strict"'] * (not quirks.strict_tools) + [b'"json_schema"'] * (not quirks.json_schema)
     words += [b'"text"'] * quirks.text_content + [b'"tool_call_id"'] * quirks.short_call_ids
     return any(word in raw for word in words)
+
+
+def _beyond(said: Document, names: Collection[str], quirks: Quirks) -> bool:
+    """Whether one of these members has a value that the provider does not take."""
+    for name in names:
+        value = said.value(name)
+        if name in quirks.clamp:
+            least, most = quirks.clamp[name]
+            if not isinstance(value, int | float) or not least <= value <= most:
+                return True
+        elif not isinstance(value, str) or value in quirks.tool_choice:
+            return True
+    return False
 
 
 def _kept(chat: Json, target: Target, dropped: list[str]) -> Json:
