@@ -200,9 +200,9 @@ class Exchange:
         self._end("truncated" if tap.error is None else "error")
 
     def _continued(self, kept: Kept, failure: Failure) -> bool:
-        """Have another candidate go on where the stream died, if it was plain text."""
+        """Have another candidate go on where the stream died, if it was plain text and nobody stopped it on purpose."""
         told = Told(text=kept.text, choices=kept.choices, tool_calls=kept.called, reasoning=kept.reasoned)
-        if obstacle(self.ask.question.needs(), told) is not None:
+        if failure.clients_fault or obstacle(self.ask.question.needs(), told) is not None:
             return False
         died = self.leg
         decision = self.attempts.resume(failure, ms=died.ms)

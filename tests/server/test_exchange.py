@@ -1134,3 +1134,15 @@ async def test_a_fault_of_ours_while_a_request_is_written_is_told(
         assert gateway.logged("attempt.crashed")
         assert not up.connections
         assert sum(record["cost_picousd"] for record in gateway.records()) == 0
+
+
+async def test_an_answer_that_was_stopped_for_what_it_says_is_not_continued(tmp_path: Path) -> None:
+    stopped = b'data: {"error":{"message":"no","code":"content_policy_violation"}}\n\n'
+    async with (
+        Upstream(stream(ROLE, HELLO, stopped)) as one,
+        Upstream(stream(ROLE, THERE, STOP, DONE)) as two,
+        Gateway(tmp_path, provider("one", one.url, "m"), provider("two", two.url, "m"), CONTINUED) as gateway,
+    ):
+        reply = await gateway.chat("long", stream=True)
+        assert "error" in reply.events[-1]
+        assert not two.connections
