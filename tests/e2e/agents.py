@@ -13,7 +13,7 @@ import pytest
 from tests.e2e.agents_answers import COMPLETION, PROMPT
 from tests.e2e.agents_vendors import Seen, Vendors
 from tests.e2e.daemon import KEY, Daemon
-from tests.e2e.process import eventually, run
+from tests.e2e.process import ROOT, eventually, run
 
 INSTALLED = Path(os.environ.get("HOME", "/")) / ".cache" / "routerd-tests"
 MODELS = {
@@ -28,18 +28,8 @@ QUIET = {"HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"
 """What a program would call besides the daemon, it does not reach."""
 
 
-CODEX = """model = "{model}"
-{place}
-check_for_update_on_startup = false
-model_reasoning_effort = "high"
-[analytics]
-enabled = false
-[model_providers.routerd]
-name = "routerd"
-base_url = "{url}"
-env_key = "OPENAI_API_KEY"
-wire_api = "responses"
-"""
+CODEX = 'check_for_update_on_startup = false\nmodel_reasoning_effort = "high"\n'
+CODEX_QUIET = "\n[analytics]\nenabled = false\n"
 CLAUDE = {
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
     "DISABLE_AUTOUPDATER": "1",
@@ -80,12 +70,20 @@ def said(command: Iterable[object], *, home: Path, environ: Mapping[str, str]) -
     return done.stdout
 
 
+def documented(daemon: Daemon, model: str) -> str:
+    """Codex' configuration as docs/clients.md shows it, at this address and for this model."""
+    page = (ROOT / "docs" / "clients.md").read_text()
+    shown = page.split("```toml\n")[1].split("```")[0]
+    return shown.replace("http://127.0.0.1:8484", daemon.url).replace(MODELS["anthropic"], model)
+
+
 def codex(daemon: Daemon, home: Path, model: str, *, sandbox: str, own: bool = False) -> str:
     """The last word of `codex exec`. `own`: routerd is a provider of its own, else it stands in OpenAI's place."""
-    program, url = installed("codex/node_modules/.bin/codex"), f"{daemon.url}/v1"
-    place = 'model_provider = "routerd"' if own else f'openai_base_url = "{url}"'
+    program = installed("codex/node_modules/.bin/codex")
+    moved = f'model = "{model}"\nopenai_base_url = "{daemon.url}/v1"\n'
     (home / ".codex").mkdir()
-    (home / ".codex" / "config.toml").write_text(CODEX.format(model=model, place=place, url=url))
+    config = CODEX + (documented(daemon, model) if own else moved) + CODEX_QUIET
+    (home / ".codex" / "config.toml").write_text(config)
     command = [program, "exec", "--skip-git-repo-check", "--sandbox", sandbox, "Do what must be done."]
     return said(command, home=home, environ={"OPENAI_API_KEY": KEY, "CODEX_API_KEY": KEY})
 
