@@ -46,7 +46,7 @@ def test_a_window_holds_what_happened_within_it_and_little_more(
     for window, slack in ((series.recent, 10), (series.five, 25), (series.half_hour, 70)):
         counts = series.counts(window, now)
         for kind, found in (("ok", counts.ok), ("failed", counts.failed), ("limited", counts.limited)):
-            surely = sum(at > now - window.span and one == kind for at, one in happened)
+            surely = sum(at > now - window.span + 1e-9 and one == kind for at, one in happened)
             perhaps = sum(at > now - window.span - slack and one == kind for at, one in happened)
             assert surely <= found <= perhaps
 
