@@ -51,6 +51,7 @@ def test_images_go_beside_the_text_and_addresses_are_reported() -> None:
         {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}},
         {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}},
         {"type": "image_url", "image_url": {"url": "data:image/png;base64,%%%"}},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,\u00e9"}},
     ]
     said, dropped = sent({"role": "user", "content": parts})
     assert said["messages"] == [{"role": "user", "content": "what", "images": ["AAAA"]}]
