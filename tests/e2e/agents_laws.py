@@ -58,7 +58,10 @@ def names(found: list[str], pattern: re.Pattern[str]) -> Iterator[str]:
 
 
 def anthropic(body: Json) -> Iterator[str]:
-    """https://platform.claude.com/docs/en/agents-and-tools/tool-use/implement-tool-use and .../extended-thinking."""
+    """https://platform.claude.com/docs/en/agents-and-tools/tool-use/implement-tool-use and .../extended-thinking.
+
+    Where a thought is missing, Claude now stops thinking without a word; older models refuse it. Both count here.
+    """
     yield from misshapen(ANTHROPIC, {"stream": False, **body})
     yield from names([tool["name"] for tool in body.get("tools", ())], NAME)
     messages, thinking = body["messages"], (body.get("thinking") or {}).get("type") == "enabled"

@@ -179,14 +179,15 @@ def told(last: str) -> None:
 
 def program(stage: Stage, home: Path, text: str, **environ: str) -> str:
     """One of `agents_programs`, in Node or in the Python of its library; `beside` is where that is installed."""
-    folder, script = installed(environ.pop("beside")), home / "program.mjs"
+    folder = installed(environ.pop("beside"))
+    modules = folder / "node_modules"
+    script = home / ("program.mjs" if modules.exists() else "program.py")
     script.write_text(text)
-    if (folder / "node_modules").exists():
-        (home / "node_modules").symlink_to(folder / "node_modules")
-        command: list[object] = ["node", script]
-    else:
-        command = [folder / "bin" / "python", script]
-    return said(command, home=home, environ={"ADDRESS": stage.daemon.url, "KEY": KEY, **environ})
+    if modules.exists():
+        (home / "node_modules").symlink_to(modules)
+    interpreter = "node" if modules.exists() else folder / "bin" / "python"
+    environ |= {"ADDRESS": stage.daemon.url, "KEY": KEY}
+    return said([interpreter, script], home=home, environ=environ)
 
 
 @pytest.mark.parametrize(("api", "vendor"), [("chat", "anthropic"), ("chat", "gemini"), ("responses", "anthropic")])
