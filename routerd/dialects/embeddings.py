@@ -93,10 +93,13 @@ def conformed(body: bytes, encoding: str | None) -> bytes:
 
 
 def answer(neutral: Json, request: Json, origin: Origin) -> bytes:
-    """A neutral answer in the door's form; its vectors as the client asked for them."""
+    """A neutral answer in the door's form; its vectors as the client asked for them. ProviderAnswerInvalid."""
     data = neutral["data"]
     if request.get("encoding_format") == "base64":
-        data = [{**item, "embedding": packed(item["embedding"])} for item in data]
+        try:
+            data = [{**item, "embedding": packed(item["embedding"])} for item in data]
+        except ValueError as error:
+            raise ProviderAnswerInvalid("a number of a vector is beyond all use") from error
     usage = neutral.get("usage") or {"prompt_tokens": 0, "total_tokens": 0}
     return msgspec.json.encode({"object": "list", "data": data, "model": origin.model, "usage": usage, "id": origin.id})
 

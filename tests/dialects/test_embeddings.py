@@ -141,6 +141,8 @@ def test_a_number_that_no_float_holds_cannot_be_packed() -> None:
     for vector in ([1e300], ["a"]):
         with pytest.raises(ValueError, match="not a vector"):
             packed(vector)
+    with pytest.raises(ProviderAnswerInvalid):
+        answer(neutral([[1e300]], tokens=1), {"encoding_format": "base64"}, ORIGIN)
 
 
 @given(st.lists(st.floats(width=32, allow_nan=False)))
