@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from routerd.dialects.shape import Encoder, Json
 
+MOST = 1024 * 1024
+"""Characters that are kept; a longer beginning would fit into the prompt of hardly any model."""
+
 
 class Kept:
     """The text so far, and what would stand in the way of continuing it. One object for all streams of an answer."""
 
-    __slots__ = ("_parts", "_trailing", "called", "choices", "encoder", "reasoned", "request")
+    __slots__ = ("_parts", "_size", "_trailing", "called", "choices", "encoder", "long", "reasoned", "request")
 
     def __init__(self) -> None:
         self._parts: list[str] = []
+        self._size = 0
         self._trailing = ""
+        self.long = False
+        """It is more than `MOST`, and was let go."""
         self.choices = 0
         self.called = False
         """It calls tools."""
@@ -46,4 +52,8 @@ class Kept:
             if self._trailing:
                 content = delta["content"] = content.removeprefix(self._trailing)
                 self._trailing = ""
+            self._size += len(content)
             self._parts.append(content)
+            if self._size > MOST:
+                self.long = True
+                self._parts.clear()

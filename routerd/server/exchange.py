@@ -202,7 +202,7 @@ class Exchange:
     def _continued(self, kept: Kept, failure: Failure) -> bool:
         """Have another candidate go on where the stream died, if it was plain text and nobody stopped it on purpose."""
         told = Told(text=kept.text, choices=kept.choices, tool_calls=kept.called, reasoning=kept.reasoned)
-        if failure.clients_fault or obstacle(self.ask.question.needs(), told) is not None:
+        if failure.clients_fault or kept.long or obstacle(self.ask.question.needs(), told) is not None:
             return False
         died = self.leg
         decision = self.attempts.resume(failure, ms=died.ms)

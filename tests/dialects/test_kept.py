@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from routerd.dialects.kept import Kept
+from routerd.dialects.kept import MOST, Kept
 
 
 def chunk(index: int = 0, **delta: Any) -> dict[str, Any]:
@@ -34,3 +34,11 @@ def test_blanks_that_the_client_has_come_once() -> None:
     assert first["choices"][0]["delta"]["content"] == "three"
     assert kept.text == "One, two, three four"
     assert kept.request == {"messages": []}
+
+
+def test_of_a_text_beyond_all_prompts_nothing_is_kept() -> None:
+    kept = Kept()
+    for _ in range(3):
+        kept.note({"choices": [{"index": 0, "delta": {"content": "x" * (MOST // 2)}}]})
+    assert kept.long
+    assert len(kept.text) <= MOST
