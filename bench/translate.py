@@ -16,7 +16,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from routerd.dialects.openai_answer import Amendment
+from routerd.dialects.openai.answer import Amendment
 from routerd.dialects.shape import Origin
 from routerd.dialects.translation import Translation
 from routerd.usage import Usage

@@ -14,7 +14,7 @@ import msgspec
 
 from routerd.catalogue import load
 from routerd.catalogue.schema import Price
-from routerd.dialects.openai_usage import usage_of
+from routerd.dialects.openai.usage import usage_of
 from routerd.spend.pricing import cost, format_usd
 from routerd.usage import Usage
 from tools import price_oracle

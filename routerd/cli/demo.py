@@ -14,7 +14,7 @@ import tomli_w
 
 from routerd import keys
 from routerd.cli.run import LOG_FORMATS
-from routerd.dialects.simulator import SCENARIOS
+from routerd.dialects.simulator.face import SCENARIOS
 
 HOST = "127.0.0.1"
 PORT = 8484

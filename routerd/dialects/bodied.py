@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from routerd.dialects.loose import record, records
-from routerd.dialects.openai_answer import ProviderAnswerInvalid
-from routerd.dialects.openai_error import ProviderError, in_band_error
+from routerd.dialects.openai.answer import ProviderAnswerInvalid
+from routerd.dialects.openai.error import ProviderError, in_band_error
 from routerd.dialects.shape import Decoder, Json
 
 LONGEST = 32 << 20

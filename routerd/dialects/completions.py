@@ -1,7 +1,7 @@
 """The completions door: OpenAI's text completions from before chat. Straight through, or as one message of chat.
 
 https://platform.openai.com/docs/api-reference/completions. A provider that has the same API gets the client's own
-bytes; its stream passes through `openai_stream.StreamTap`, its answers through `openai_answer`. Models that only chat
+bytes; its stream passes through `openai.stream.StreamTap`, its answers through `openai/answer.py`. Models that only chat
 are given the prompt as a user's message.
 """
 
@@ -16,7 +16,7 @@ from routerd import errors
 from routerd.dialects import reading
 from routerd.dialects.loose import record, records
 from routerd.dialects.loose import text as string
-from routerd.dialects.openai_answer import amend_answer, read_answer
+from routerd.dialects.openai.answer import amend_answer, read_answer
 from routerd.dialects.shape import Encoded, Json, Origin, Request, Target
 from routerd.errors import InvalidRequest
 from routerd.wire.jsonsplice import Document

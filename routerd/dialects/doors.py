@@ -10,31 +10,28 @@ from urllib.parse import quote
 import msgspec
 
 from routerd.catalogue.schema import Kind
-from routerd.dialects import (
-    anthropic,
-    anthropic_rewrite,
-    bedrock,
-    chat,
-    cohere,
-    compatible,
-    completions,
-    embeddings,
-    embeddings_forms,
-    gemini,
-    gemini_door,
-    gemini_tap,
-    messages,
-    ollama,
-    openai,
-    rerank,
-    responses,
-    responses_door,
-    responses_tap,
-)
-from routerd.dialects.anthropic_tap import AnthropicTap
-from routerd.dialects.openai_answer import Amendment, Answer
-from routerd.dialects.openai_error import ProviderError
-from routerd.dialects.openai_stream import StreamTap
+from routerd.dialects import completions, rerank
+from routerd.dialects.anthropic import face as anthropic
+from routerd.dialects.anthropic import rewrite as anthropic_rewrite
+from routerd.dialects.anthropic.tap import AnthropicTap
+from routerd.dialects.bedrock import face as bedrock
+from routerd.dialects.chat import face as chat
+from routerd.dialects.cohere import face as cohere
+from routerd.dialects.compatible import face as compatible
+from routerd.dialects.embeddings import face as embeddings
+from routerd.dialects.embeddings import forms as embeddings_forms
+from routerd.dialects.gemini import face as gemini
+from routerd.dialects.gemini import tap as gemini_tap
+from routerd.dialects.gemini_door import face as gemini_door
+from routerd.dialects.messages import face as messages
+from routerd.dialects.ollama import face as ollama
+from routerd.dialects.openai import straight as openai
+from routerd.dialects.openai.answer import Amendment, Answer
+from routerd.dialects.openai.error import ProviderError
+from routerd.dialects.openai.stream import StreamTap
+from routerd.dialects.responses import face as responses
+from routerd.dialects.responses import tap as responses_tap
+from routerd.dialects.responses_door import face as responses_door
 from routerd.dialects.shape import Amend, Decoder, Encoded, Encoder, Json, Origin, Request, Tap, Target
 from routerd.errors import InvalidRequest, RouterdError
 from routerd.wire.jsonsplice import Document

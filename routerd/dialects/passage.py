@@ -12,8 +12,8 @@ import msgspec
 
 from routerd.dialects.doors import Dialect, Same
 from routerd.dialects.kept import Kept
-from routerd.dialects.openai_answer import Amendment, Answer, ProviderAnswerInvalid, text_of, usage_of
-from routerd.dialects.openai_error import ProviderError
+from routerd.dialects.openai.answer import Amendment, Answer, ProviderAnswerInvalid, text_of, usage_of
+from routerd.dialects.openai.error import ProviderError
 from routerd.dialects.shape import Amend, Encoded, Encoder, Json, Origin, Request, Tap
 from routerd.dialects.translation import Translation
 from routerd.usage import Usage

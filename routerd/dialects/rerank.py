@@ -14,11 +14,11 @@ from urllib.parse import quote
 import msgspec
 
 from routerd.dialects import reading
-from routerd.dialects.embeddings import is_empty, to_neutral
-from routerd.dialects.embeddings_forms import Form
+from routerd.dialects.embeddings.face import is_empty, to_neutral
+from routerd.dialects.embeddings.forms import Form
 from routerd.dialects.loose import count, number, record, records, text
-from routerd.dialects.openai_answer import ProviderAnswerInvalid
-from routerd.dialects.openai_error import ProviderError, in_band_error
+from routerd.dialects.openai.answer import ProviderAnswerInvalid
+from routerd.dialects.openai.error import ProviderError, in_band_error
 from routerd.dialects.shape import Encoded, Json, Origin, Request, Target
 from routerd.errors import InvalidRequest
 from routerd.wire.lenient import decoded

@@ -4,14 +4,15 @@ Neutral is OpenRouter's chat: its request, its completion, its chunk, as decoded
 that we speak to a provider, a *door* is an API that clients speak to us; one file says how a dialect is written and
 read, another how a door is. N dialects and M doors so need N + M translations.
 
-A dialect module has
+Each has a package of its own, named after it, where a newcomer finds its request, answer, stream and the rest in the
+files of those names, and `face.py` as the way in. A dialect's face has
 
     encode(chat: Json, target: Target) -> Encoded          a neutral request as that provider wants it
     decode(body: bytes) -> Json | ProviderError            a whole answer as a neutral completion; ProviderAnswerInvalid
     decoder() -> Decoder                                   one stream, read into neutral chunks
     decode_error(status: int, body: bytes) -> ProviderError
 
-and a door module has
+and a door's face has
 
     read(body: bytes, ...) -> Request                      what routing needs, checked; InvalidRequest
     to_chat(body: bytes, ...) -> Json                      the same request in the neutral shape; InvalidRequest
@@ -19,7 +20,7 @@ and a door module has
     encoder(origin: Origin) -> Encoder                     one stream, written in the door's form
     error(error: RouterdError) -> bytes                    a refusal in the door's envelope
 
-Where door and dialect are the same API nothing is translated: a `Tap` (see `dialects/openai_stream.py`) lets the bytes
+Where door and dialect are the same API nothing is translated: a `Tap` (see `dialects/openai/stream.py`) lets the bytes
 through, and reads what accounting and fallback need.
 """
 
@@ -31,9 +32,9 @@ from typing import Any, Protocol
 import msgspec
 
 from routerd.catalogue.schema import Quirks, Reasoning
-from routerd.dialects.openai_answer import Amendment
-from routerd.dialects.openai_error import ProviderError
-from routerd.dialects.openai_plain import PlainRequest
+from routerd.dialects.openai.answer import Amendment
+from routerd.dialects.openai.error import ProviderError
+from routerd.dialects.openai.plain import PlainRequest
 from routerd.usage import Usage
 
 Json = dict[str, Any]
@@ -170,7 +171,7 @@ Amend = Callable[[Usage], Amendment]
 
 
 class Tap(Protocol):
-    """What the exchange sees of any stream, passed straight through or translated. See `openai_stream.StreamTap`."""
+    """What the exchange sees of any stream, passed straight through or translated. See `openai.stream.StreamTap`."""
 
     @property
     def output(self) -> bool:

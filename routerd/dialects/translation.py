@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import msgspec
 
 from routerd.dialects.kept import Kept
-from routerd.dialects.openai_answer import text_of, usage_of
-from routerd.dialects.openai_error import ProviderError
+from routerd.dialects.openai.answer import text_of, usage_of
+from routerd.dialects.openai.error import ProviderError
 from routerd.dialects.shape import Amend, Decoder, Encoder, Json
 from routerd.usage import Usage
 

@@ -11,8 +11,8 @@ from functools import partial
 
 import structlog
 
-from routerd.dialects import gemini_door
 from routerd.dialects.doors import CHAT, GEMINI, MESSAGES, PATHS, Door
+from routerd.dialects.gemini_door import face as gemini_door
 from routerd.errors import (
     Draining,
     Forbidden,

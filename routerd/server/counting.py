@@ -9,9 +9,11 @@ import asyncio
 
 import msgspec
 
-from routerd.dialects import anthropic, gemini_door, messages
+from routerd.dialects.anthropic import face as anthropic
 from routerd.dialects.asked import Asked
 from routerd.dialects.doors import MESSAGES, Door
+from routerd.dialects.gemini_door import face as gemini_door
+from routerd.dialects.messages import face as messages
 from routerd.errors import RouterdError
 from routerd.routing.question import Question
 from routerd.server import clock, inference

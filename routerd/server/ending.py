@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from routerd.dialects.openai_answer import Amendment, Answer, ProviderAnswerInvalid
-from routerd.dialects.openai_error import ProviderError
+from routerd.dialects.openai.answer import Amendment, Answer, ProviderAnswerInvalid
+from routerd.dialects.openai.error import ProviderError
 from routerd.errors import RouterdError, envelope
 from routerd.mask import Mask
 from routerd.routing.attempts import Failure

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
 import structlog
 
-from routerd.dialects.openai_answer import Answer
+from routerd.dialects.openai.answer import Answer
 from routerd.dialects.shape import Tap, Target
 from routerd.errors import RouterdError
 from routerd.routing.attempts import Failure

@@ -7,7 +7,7 @@ import secrets
 
 from aiohttp import web
 
-from routerd.dialects import simulator
+from routerd.dialects.simulator import face as simulator
 from routerd.server import clock
 from routerd.spend import tokens
 

@@ -23,7 +23,7 @@ from routerd.cli.main import main
 from routerd.config import runtime
 from routerd.config.load import load, parse
 from routerd.config.schema import Config
-from routerd.dialects.simulator import SCENARIOS
+from routerd.dialects.simulator.face import SCENARIOS
 from routerd.routing.candidates import resolve
 
 

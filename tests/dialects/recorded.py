@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from routerd.dialects.openai_error import ProviderError
+from routerd.dialects.openai.error import ProviderError
 from routerd.dialects.shape import Decoder, Json
 from tests.dialects.corpus import FOLDER
 

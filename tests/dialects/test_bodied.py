@@ -4,8 +4,11 @@ import json
 
 import pytest
 
-from routerd.dialects import bedrock, bodied, cohere, responses
+from routerd.dialects import bodied
+from routerd.dialects.bedrock import face as bedrock
 from routerd.dialects.bodied import chunk_of
+from routerd.dialects.cohere import face as cohere
+from routerd.dialects.responses import face as responses
 from routerd.dialects.shape import Decoder
 from tests.dialects.bedrock_recordings import cases as bedrock_cases
 from tests.dialects.recorded import cuts, drained, exchanges

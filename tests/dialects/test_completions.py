@@ -8,9 +8,9 @@ from openai.types import Completion
 from pydantic import TypeAdapter
 
 from routerd.dialects import completions
-from routerd.dialects.openai_answer import Amendment
-from routerd.dialects.openai_error import ProviderError
-from routerd.dialects.openai_stream import StreamTap
+from routerd.dialects.openai.answer import Amendment
+from routerd.dialects.openai.error import ProviderError
+from routerd.dialects.openai.stream import StreamTap
 from routerd.dialects.shape import Encoded, Json, Origin, Target
 from routerd.errors import InvalidRequest
 from tests.dialects.responses_corpus import cases

@@ -10,8 +10,8 @@ import pytest
 from routerd.dialects import doors, passage
 from routerd.dialects.asked import Asked
 from routerd.dialects.doors import Door
-from routerd.dialects.openai_answer import Amendment, ProviderAnswerInvalid
-from routerd.dialects.openai_error import ProviderError
+from routerd.dialects.openai.answer import Amendment, ProviderAnswerInvalid
+from routerd.dialects.openai.error import ProviderError
 from routerd.dialects.passage import Passage
 from routerd.dialects.shape import Target
 from routerd.errors import ProviderFailed, envelope

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from routerd.dialects.openai_answer import ProviderAnswerInvalid, usage_of
-from routerd.dialects.openai_error import ProviderError
+from routerd.dialects.openai.answer import ProviderAnswerInvalid, usage_of
+from routerd.dialects.openai.error import ProviderError
 from routerd.dialects.rerank import (
     FORMS,
     answer,

@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-from routerd.dialects.openai_answer import Amendment
-from routerd.dialects.openai_error import ProviderError
+from routerd.dialects.openai.answer import Amendment
+from routerd.dialects.openai.error import ProviderError
 from routerd.dialects.shape import Json
 from routerd.dialects.translation import Translation
 from routerd.usage import Usage

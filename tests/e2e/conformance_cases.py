@@ -10,10 +10,16 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from routerd.dialects import anthropic, gemini, gemini_door, messages, responses, responses_door
+from routerd.dialects.anthropic import face as anthropic
+from routerd.dialects.gemini import face as gemini
+from routerd.dialects.gemini_door import face as gemini_door
+from routerd.dialects.messages import face as messages
+from routerd.dialects.responses import face as responses
+from routerd.dialects.responses_door import face as responses_door
 from routerd.dialects.shape import Json, Target
 from routerd.errors import RouterdError
-from tests.dialects import bedrock_chats, test_cohere
+from tests.dialects import bedrock_chats
+from tests.dialects.cohere import test_face as test_cohere
 
 SPOKEN: Mapping[str, str] = {
     "openai.chat": "openai",

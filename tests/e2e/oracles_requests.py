@@ -14,9 +14,11 @@ from openai.types.chat import CompletionCreateParams
 from openai.types.responses import response_create_params
 from pydantic import TypeAdapter
 
-from tests.dialects import bedrock_recordings, test_anthropic_request, test_gemini
+from tests.dialects import bedrock_recordings
+from tests.dialects.anthropic import test_request as test_anthropic_request
+from tests.dialects.anthropic.test_request import exhausted
+from tests.dialects.gemini import test_face as test_gemini
 from tests.dialects.gemini_meaning import spelled
-from tests.dialects.test_anthropic_request import exhausted
 
 Json = dict[str, Any]
 _CHAT: TypeAdapter[Any] = TypeAdapter(CompletionCreateParams)

@@ -10,9 +10,10 @@ from unittest.mock import ANY
 import ollama
 from openai.types.responses import Response
 
-from tests.dialects import anthropic_corpus, bedrock_recordings, gemini_corpus, test_cohere
+from tests.dialects import anthropic_corpus, bedrock_recordings, gemini_corpus
+from tests.dialects.bedrock.test_stream import said_by_botocore
+from tests.dialects.cohere import test_face as test_cohere
 from tests.dialects.responses_corpus import events as sse_events
-from tests.dialects.test_bedrock_stream import said_by_botocore
 from tests.e2e import oracles_chat, oracles_vectors
 from tests.e2e.conformance_cases import Case
 from tests.e2e.oracles import Call, Counts, Meaning, value

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from hypothesis import strategies as st
 
-from routerd.dialects.bedrock_stream import StreamDecoder
+from routerd.dialects.bedrock.stream import StreamDecoder
 from routerd.wire.eventstream import Frame, Frames, ProtocolError
 from tests.fuzz.soup import ODD, damaged, each, pieces, soup
 from tests.wire.frames import event, frame, typed

@@ -11,7 +11,9 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
-from routerd.dialects import openai, openai_answer, openai_error
+from routerd.dialects.openai import answer as openai_answer
+from routerd.dialects.openai import error as openai_error
+from routerd.dialects.openai import straight as openai
 from routerd.errors import InvalidRequest
 from routerd.spend.tokens import prompt_text
 from routerd.wire.jsonsplice import Document

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from hypothesis import strategies as st
 
-from routerd.dialects.openai import Amendment, StreamTap
+from routerd.dialects.openai.straight import Amendment, StreamTap
 from routerd.wire.sse import Framer, fields, split
 from tests.fuzz.soup import damaged, each, pieces, soup
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from routerd.dialects.openai_stream import StreamTap
+from routerd.dialects.openai.stream import StreamTap
 from routerd.server.bounds import MOST_REFUSAL
 from tests.server.gateway import FALLBACK, MESSAGES, Gateway, Reply, provider, text
 from tests.upstream import (

@@ -1,0 +1,1 @@
+"""The chat door: OpenAI's chat completions as clients speak them."""

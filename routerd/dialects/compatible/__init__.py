@@ -1,0 +1,1 @@
+"""OpenAI's chat on the translating path: the many providers that speak it with an accent."""

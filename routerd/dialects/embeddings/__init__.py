@@ -1,0 +1,1 @@
+"""The embeddings door, and the forms of those who make vectors."""

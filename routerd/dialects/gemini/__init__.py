@@ -1,0 +1,1 @@
+"""Google's generateContent as a dialect, on AI Studio and Vertex."""

@@ -1,0 +1,1 @@
+"""The provider inside the process."""
