@@ -1,8 +1,8 @@
 """The completions door: OpenAI's text completions from before chat. Straight through, or as one message of chat.
 
 https://platform.openai.com/docs/api-reference/completions. A provider that has the same API gets the client's own
-bytes; its stream passes through `openai.stream.StreamTap`, its answers through `openai/answer.py`. Models that only chat
-are given the prompt as a user's message.
+bytes; its stream passes through `openai.stream.StreamTap`, its answers through `openai/answer.py`. Models that only
+chat are given the prompt as a user's message.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The shapes that dialects and doors share. Every dialect and door goes through the neutral shape, and only through it.
 
 Neutral is OpenRouter's chat: its request, its completion, its chunk, as decoded JSON (`Json`). A *dialect* is an API
-that we speak to a provider, a *door* is an API that clients speak to us; one file says how a dialect is written and
-read, another how a door is. N dialects and M doors so need N + M translations.
+that we speak to a provider, a *door* is an API that clients speak to us; one package says how a dialect is
+written and read, another how a door is. N dialects and M doors so need N + M translations.
 
 Each has a package of its own, named after it, where a newcomer finds its request, answer, stream and the rest in the
 files of those names, and `face.py` as the way in. A dialect's face has

@@ -1,7 +1,7 @@
 """OpenAI's chat completions on the translating path: for the many providers that speak them with an accent.
 
 A client of the chat door is served straight through by `openai/straight.py` wherever bytes can pass as they are. This
-is the way of everybody else: other doors, and providers whose quirks (`catalogue.schema.Quirks`) ask for more than that.
+is the way of everybody else: other doors, and providers whose quirks (`catalogue.schema.Quirks`) ask for more.
 """
 
 from __future__ import annotations
