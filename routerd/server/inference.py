@@ -139,8 +139,8 @@ def asked_of(
     request = door.read(body, **way)
     if presets.MARK in request.model or b'"preset"' in body:
         message = _readable(body, "the body")
-        merged = presets.merged(message, present.generation.runtime.presets)
-        if merged is not message:
+        known = present.generation.runtime.presets
+        if not _theirs(request, message, present) and (merged := presets.merged(message, known)) is not message:
             request = door.read(msgspec.json.encode(merged), **way)
     return Asked(
         door,
@@ -151,6 +151,18 @@ def asked_of(
         betas=client.fields.get("anthropic-beta") or client.fields.get("x-anthropic-beta"),
         way=way,
     )
+
+
+def _theirs(request: Request, message: Mapping[str, Any], present: Present) -> bool:
+    """The member `preset` may name one that OpenRouter keeps: where it alone can serve, it goes there as it is.
+
+    What stands in the model's name is ours alone, since no model could be found without it.
+    """
+    slug = message.get("preset")
+    if not isinstance(slug, str) or presets.MARK in request.model:
+        return False
+    known = slug.removeprefix(presets.MARK) in present.generation.runtime.presets
+    return not known and _openrouter_alone(request, present)
 
 
 def questioned(asked: Asked, client: Client, caller: Caller, present: Present) -> Question:
@@ -200,18 +212,22 @@ def _text(body: bytes, member: str) -> str | None:
 
 def _preferences(request: Request, present: Present) -> Any:  # noqa: ANN401  # decoded JSON
     """The request's preferences. Where OpenRouter alone can serve, they are its own to honour, word for word."""
-    if request.preferences is None:
+    if request.preferences is None or _openrouter_alone(request, present):
         return None
-    destinations = present.generation.destinations
-    if any(destination.openrouter for destination in destinations.values()):
-        try:
-            book, lists = present.generation.runtime.names, present.discovery.lists
-            places = {place.provider for name in request.wanted for place in resolve(name, book, lists)}
-        except UnknownModel:
-            places = set()
-        if places and all(destinations[place].openrouter for place in places):
-            return None
     return _readable(request.preferences, "`provider`")
+
+
+def _openrouter_alone(request: Request, present: Present) -> bool:
+    """Whether every model that the request names is at OpenRouter and nowhere else."""
+    destinations = present.generation.destinations
+    if not any(destination.openrouter for destination in destinations.values()):
+        return False
+    book, lists = present.generation.runtime.names, present.discovery.lists
+    try:
+        places = {place.provider for name in request.wanted for place in resolve(name, book, lists)}
+    except UnknownModel:
+        return False
+    return bool(places) and all(destinations[place].openrouter for place in places)
 
 
 def _readable(raw: bytes | msgspec.Raw, what: str) -> Any:  # noqa: ANN401  # decoded JSON

@@ -158,7 +158,10 @@ class Leg:
     @_surely
     def on_end(self) -> None:
         """Take note that the answer is complete."""
-        unfinished = Failure(kind="disconnected", message="the stream ended before it was finished")
+        if b"json" in self.head.content_type and not (self.tap is not None and self.tap.output):
+            unfinished = Failure(kind="invalid", message="the answer is not usable JSON")
+        else:
+            unfinished = Failure(kind="disconnected", message="the stream ended before it was finished")
         if self.tap is not None:
             self._stream_over(self.tap, unfinished)
         elif self._streams:
@@ -173,7 +176,7 @@ class Leg:
         """Take note that the connection failed."""
         failure = Failure(kind=error.kind, message=self.exchange.ask.generation.mask(error.message))
         if self.tap is not None:
-            self._stream_over(self.tap, failure)
+            self._stream_over(self.tap, failure, cut=True)
         elif self.status >= 300:
             self.exchange.on_failure(self, self._refusal())
         else:
@@ -212,10 +215,14 @@ class Leg:
         elif tap.error is not None:
             self._abandon(ending.in_band(tap.error, self.exchange.ask.generation.mask))
 
-    def _stream_over(self, tap: Tap, failure: Failure) -> None:
-        """The provider's stream has ended: by an error that it told, at its own end, or by `failure`."""
+    def _stream_over(self, tap: Tap, failure: Failure, *, cut: bool = False) -> None:
+        """The provider's stream has ended: by an error that it told, at its own end, or by `failure`.
+
+        `cut`: by the connection's end, so that a tail which cannot be read is the failure's doing.
+        """
+        told = tap.error is not None
         tail = tap.close()
-        if tap.error is not None:
+        if tap.error is not None and (told or not cut):
             failure = ending.in_band(tap.error, self.exchange.ask.generation.mask)
         elif tap.output and not self.exchange.attempts.committed:
             self.exchange.commit(self)  # an answer in one piece, to a request for a stream

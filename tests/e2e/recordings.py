@@ -49,6 +49,11 @@ class Case(NamedTuple):
         return known or isinstance(self.request.get("reasoning"), dict)
 
     @property
+    def openrouter(self) -> bool:
+        """Whether it was recorded at OpenRouter, which is told what only OpenRouter knows."""
+        return self.name.startswith("openrouter/")
+
+    @property
     def is_events(self) -> bool:
         """Whether the recorded answer is an event stream, whatever its content type says."""
         return self.answer.lstrip(b"\xef\xbb\xbf\r\n").startswith((b"data:", b"event:", b":"))
@@ -63,7 +68,7 @@ class Case(NamedTuple):
         request = {**self.request, "model": f"{self.slug}/{self.native}"}
         if "models" in request:
             request["models"] = [f"{self.slug}/{name}" for name in request["models"]]
-        if isinstance(request.get("provider"), dict):
+        if isinstance(request.get("provider"), dict) and not self.openrouter:
             named = {rule: [self.slug] for rule in ("order", "only") if rule in request["provider"]}
             request["provider"] = {**request["provider"], **named}
         return request
@@ -238,12 +243,14 @@ def _json(raw: bytes) -> Any:
 
 def sent_faults(case: Case, sent: dict[str, Any]) -> Iterator[str]:
     """What is wrong with the request that reached the provider."""
-    want = {name: value for name, value in case.request.items() if name not in OPENROUTER_ONLY} | {"model": case.native}
-    if isinstance(want.get("reasoning"), dict):  # OpenRouter's word; a plain provider has another or none
-        del want["reasoning"]
-        sent = {name: value for name, value in sent.items() if name != "reasoning_effort" or name in want}
-    if case.asks_stream:
-        want["stream_options"] = {**(want.get("stream_options") or {}), "include_usage": True}
+    ours = ("models", "route") if case.openrouter else OPENROUTER_ONLY
+    want = {name: value for name, value in case.request.items() if name not in ours} | {"model": case.native}
+    if not case.openrouter:  # which counts unasked
+        if isinstance(want.get("reasoning"), dict):  # OpenRouter's word; a plain provider has another or none
+            del want["reasoning"]
+            sent = {name: value for name, value in sent.items() if name != "reasoning_effort" or name in want}
+        if case.asks_stream:
+            want["stream_options"] = {**(want.get("stream_options") or {}), "include_usage": True}
     if want != sent:
         different = [name for name in want.keys() | sent.keys() if want.get(name) != sent.get(name)]
         yield f"the provider was sent other {different}"

@@ -43,7 +43,8 @@ class Stage(NamedTuple):
 def tables(cases: list[Case], port: int) -> Iterator[str]:
     """A provider for each recording; its address is the replay server's for that recording, its model has a price."""
     for case in cases:
-        yield provider(case.slug, f"http://127.0.0.1:{port}/case/{case.name}", *case.natives)
+        like = 'like = "openrouter"' if case.openrouter else ""
+        yield provider(case.slug, f"http://127.0.0.1:{port}/case/{case.name}", *case.natives, extra=like)
 
 
 class Recorded(NamedTuple):

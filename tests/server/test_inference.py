@@ -432,6 +432,17 @@ async def test_a_number_beyond_all_use_is_refused_where_we_have_to_read_it(tmp_p
         assert not up.connections
 
 
+@pytest.mark.parametrize(("name", "status"), [("openrouter", 200), ("lab", 400)])
+async def test_a_preset_that_we_do_not_know_is_openrouters_where_it_may_serve(
+    tmp_path: Path, name: str, status: int
+) -> None:
+    async with Upstream(OK) as up, Gateway(tmp_path, provider(name, up.url, "m")) as gateway:
+        reply = await gateway.post(b'{"model":"%b/m","messages":[],"preset":"comedian"}' % name.encode())
+        assert reply.status == status, reply.body
+        assert [json.loads(read.body)["preset"] for read in up.requests] == ["comedian"] * (status == 200)
+        assert (await gateway.post(b'{"model":"%b/m@preset/comedian","messages":[]}' % name.encode())).status == 400
+
+
 async def test_half_a_character_in_the_preferences_is_survived(tmp_path: Path) -> None:
     async with Upstream(OK) as up, Gateway(tmp_path, provider("lab", up.url, "m")) as gateway:
         reply = await gateway.post(b'{"model":"lab/m","messages":[],"provider":{"order":["\\ud800"]}}')

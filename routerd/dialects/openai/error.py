@@ -77,7 +77,8 @@ def in_band_error(body: bytes) -> ProviderError:
     said = decoded(body)
     message, code = _read(said)
     status = _in_band_status(said)
-    return ProviderError(status=status, message=message or _reason(status), code=code, raw=_text(body))
+    reason = "the answer is not usable JSON" if said is None else _reason(status)
+    return ProviderError(status=status, message=message or reason, code=code, raw=_text(body))
 
 
 def broken_event(data: bytes) -> ProviderError | None:
