@@ -1,7 +1,8 @@
-"""What a translated event costs: every dialect's stream read, metered and written in every door's form.
+"""What an event costs: every dialect's stream read, metered and written in every door's form, or passed straight on.
 
-`python -m bench.translate` prints microseconds of one core per event, decoder, `Translation` and encoder together: the
-best of several rounds, since anything slower was the machine. `--most 20` makes it fail where a pair costs more.
+`python -m bench.translate` prints microseconds of one core per event, decoder, `Translation` and encoder together, or
+the tap that lets a stream of the door's own dialect through: the best of several rounds, since anything slower was the
+machine. `--most 20` makes it fail where a translated event costs more, `--most-straight 4` where another one does.
 """
 
 from __future__ import annotations
@@ -13,11 +14,15 @@ import struct
 import time
 import zlib
 from collections.abc import Callable
+from functools import partial
 from types import ModuleType
-from typing import Any
 
+from routerd.dialects.anthropic.tap import AnthropicTap
+from routerd.dialects.gemini.tap import GeminiTap
 from routerd.dialects.openai.answer import Amendment
-from routerd.dialects.shape import Origin
+from routerd.dialects.openai.stream import StreamTap
+from routerd.dialects.responses.tap import ResponsesTap
+from routerd.dialects.shape import Origin, Tap
 from routerd.dialects.translation import Translation
 from routerd.usage import Usage
 
@@ -128,52 +133,65 @@ STREAMS: dict[str, tuple[list[bytes], bytes]] = {
 """A dialect's stream: how it begins, and the event that most of it is made of."""
 
 
-def module(name: str, needed: str) -> ModuleType | None:
-    """A module of the dialects, None where there is none that has the function."""
-    try:
-        found = importlib.import_module(f"routerd.dialects.{name.partition(' ')[0]}")
-    except ImportError:
-        return None
-    return found if hasattr(found, needed) else None
+def face(name: str) -> ModuleType:
+    """What a dialect or a door shows of itself."""
+    return importlib.import_module(f"routerd.dialects.{name.partition(' ')[0]}.face")
 
 
 def nothing(_: Usage) -> Amendment:
     return Amendment()
 
 
-def cost(decoder: Callable[[], Any], encoder: Callable[[Origin], Any], stream: tuple[list[bytes], bytes]) -> float:
+STRAIGHT: dict[str, Callable[[], Tap]] = {
+    "compatible": lambda: StreamTap(amend=nothing, hide_usage=False, mask=str),
+    "anthropic": lambda: AnthropicTap(amend=nothing, mask=str),
+    "responses": lambda: ResponsesTap(amend=nothing, mask=str),
+    "gemini": lambda: GeminiTap(amend=nothing, mask=str),
+}
+"""The tap of a dialect that some door speaks too."""
+
+
+def cost(opened: Callable[[], Tap], stream: tuple[list[bytes], bytes]) -> float:
     """Microseconds of CPU that one event takes."""
     begin, event = stream
     best = float("inf")
     for _ in range(ROUNDS):
-        translation = Translation(decoder(), encoder(ORIGIN), amend=nothing)
+        tap = opened()
         for first in begin:
-            translation.feed(first)
+            tap.feed(first)
         started = time.process_time()
         for _ in range(EVENTS):
-            translation.feed(event)
+            tap.feed(event)
         best = min(best, time.process_time() - started)
-        if translation.events < EVENTS:
+        if tap.events < EVENTS:
             raise SystemExit("the events of this bench are not understood")
     return best / EVENTS * 1e6
 
 
+def translation(dialect: ModuleType, door: ModuleType) -> Tap:
+    return Translation(dialect.decoder(), door.encoder(ORIGIN), amend=nothing)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--most", type=float, default=float("inf"), help="microseconds an event may cost")
-    most = parser.parse_args().most
-    doors = {name: found for name in DOORS if (found := module(name, "encoder"))}
-    print("| us/event | " + " | ".join(doors) + " |")
-    print("|---|" + "---|" * len(doors))
-    worst = 0.0
+    parser.add_argument("--most", type=float, default=float("inf"), help="microseconds a translated event may cost")
+    parser.add_argument("--most-straight", type=float, default=float("inf"), help="the same of one that passes")
+    args = parser.parse_args()
+    doors = [face(name) for name in DOORS]
+    print("| us/event | " + " | ".join(DOORS) + " | straight |")
+    print("|---|" + "---|" * (len(DOORS) + 1))
+    worst = worst_straight = 0.0
     for name, stream in STREAMS.items():
-        if (dialect := module(name, "decoder")) is None:
-            continue
-        costs = [cost(dialect.decoder, door.encoder, stream) for door in doors.values()]
+        costs = [cost(partial(translation, face(name), door), stream) for door in doors]
         worst = max(worst, *costs)
-        print(f"| {name} | " + " | ".join(f"{each:.1f}" for each in costs) + " |")
-    if worst > most:
-        raise SystemExit(f"the dearest event costs {worst:.1f} us, more than {most:.1f}")
+        cells = [f"{each:.1f}" for each in costs]
+        if tap := STRAIGHT.get(name.partition(" ")[0]):
+            straight = cost(tap, stream)
+            worst_straight = max(worst_straight, straight)
+            cells.append(f"{straight:.1f}")
+        print(f"| {name} | " + " | ".join(cells) + " |" + " |" * (len(DOORS) + 1 - len(cells)))
+    if worst > args.most or worst_straight > args.most_straight:
+        raise SystemExit(f"too dear: {worst:.1f} us translated, {worst_straight:.1f} us straight through")
 
 
 if __name__ == "__main__":
