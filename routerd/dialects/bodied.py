@@ -39,8 +39,8 @@ class Bodied:
 
     def feed(self, data: bytes) -> list[Json]:
         """The chunks that are complete with `data`. Never raises."""
-        if self._whole is None and (start := data.lstrip()[:1]):
-            self._whole = start == b"{"
+        if self._whole is None and (data := data.lstrip()):  # blanks before all else say nothing, in either form
+            self._whole = data.startswith(b"{")
             self._body = bytearray() if self._whole else None
         if self._whole is not True:
             return self._stream.feed(data)

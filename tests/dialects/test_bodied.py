@@ -84,3 +84,11 @@ def test_events_are_left_to_the_stream() -> None:
     assert decoder.feed(event)[0]["id"] == "r"
     assert not decoder.done
     assert decoder.error is None
+
+
+def test_blanks_before_all_else_say_nothing_however_they_come() -> None:
+    for blanks in ([b"\r\n {"], [b"\r", b"\n {"], [b"\r\n", b" ", b"{"]):
+        stream = bedrock.decoder()
+        assert [chunk for data in blanks for chunk in stream.feed(data)] == []
+        assert stream.close() == []
+        assert (stream.error and stream.error.raw) == "{"

@@ -20,7 +20,7 @@ from typing import Any, Protocol, cast
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.strategies import SearchStrategy
 
-TARGETS = ("config", "sse", "splice", "front")
+TARGETS = ("config", "sse", "streams", "splice", "front")
 ROUND = 500
 """Examples that hypothesis makes from one seed; it is given a new one until the time is over."""
 

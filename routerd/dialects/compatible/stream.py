@@ -69,7 +69,7 @@ class StreamDecoder:
         if self._framer.overflow:
             self.error = _too_long()
             return []
-        if block.startswith(b"data: {") and block.find(b"\n") == len(block) - 2:
+        if block.startswith(b"data: {") and block.find(b"\n") == len(block) - 2 and block.find(b"\r") < 0:
             return self._data(block[6:-2], None)
         return self._events(block)
 

@@ -220,3 +220,11 @@ def test_a_torn_event_is_an_error_and_its_text_is_not_missed_in_silence() -> Non
     assert [one["choices"][0]["delta"]["content"] for one in told] == ["x"]
     assert decoder.error is not None
     assert decoder.error.status == 502
+
+
+def test_a_carriage_return_ends_a_line_wherever_the_stream_is_cut() -> None:
+    stream = b'data: {"choices":\rdata: [{"index":0,"delta":{"content":"a"}}]}\n\n'
+    whole = chunks(stream)
+    assert [choice["delta"] for said in whole for choice in said["choices"]] == [{"content": "a"}]
+    for cut in range(len(stream)):
+        assert chunks(stream[:cut], stream[cut:]) == whole
