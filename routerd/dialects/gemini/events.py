@@ -108,13 +108,20 @@ class Events:
         """The events that are complete with `data`; the pieces of all calls and of `close` are the stream."""
         if self._begun and self._array is None and not self._sse.held and not self._sse.overflow and _is_one(data):
             return [(data, data[6:-4])]
-        if not self._begun:
-            start = data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
-            if not start:
-                return [(data, None)] if data else []
-            self._begun = True
-            if start in (b"[", b"{"):  # a lone object (an error, mostly) is an array that lacks its bracket
-                self._array = ArrayFramer(deep=int(start == b"{"))
+        return self._pieces(data) if self._begun else self._beginning(data)
+
+    def _beginning(self, data: bytes) -> list[Piece]:
+        """Blanks and a byte order mark, which may come in parts, are pieces of their own; then the form is known."""
+        begins = data.lstrip(b"\xef\xbb\xbf \t\r\n")
+        before: list[Piece] = [(data.removesuffix(begins), None)] if len(begins) < len(data) else []
+        if not begins:
+            return before
+        self._begun = True
+        if begins.startswith((b"[", b"{")):  # a lone object (an error, mostly) is an array that lacks its bracket
+            self._array = ArrayFramer(deep=int(begins.startswith(b"{")))
+        return before + self._pieces(begins)
+
+    def _pieces(self, data: bytes) -> list[Piece]:
         if self._array is not None:
             return self._array.feed(data)
         torn = self._sse.overflow

@@ -81,3 +81,12 @@ def test_an_escape_at_the_very_end_of_a_piece_is_remembered() -> None:
 
 def test_brackets_within_brackets_are_no_objects() -> None:
     assert held(pieces([b"[[1],2,[[]]]"])[0]) == []
+
+
+@pytest.mark.parametrize("body", [b'data: {"a":1}\r\n\r\n', b'{"a":1}', b'[{"a":1}]'])
+def test_a_byte_order_mark_may_come_in_parts(body: bytes) -> None:
+    stream = b"\xef\xbb\xbf" + body
+    for parts in ([stream], [stream[:1], stream[1:]], [stream[:2], stream[2:]], [stream[:3], stream[3:]]):
+        found, _ = pieces(parts)
+        assert b"".join(raw for raw, _ in found) == stream
+        assert held(found) == [{"a": 1}]
