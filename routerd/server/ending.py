@@ -124,6 +124,7 @@ def error_event(exchange: Exchange, error: RouterdError) -> bytes:
 def refused(ask: Refused, error: RouterdError) -> Record:
     """The record of a request that a rule, a policy or a preference kept from everybody. It cost nothing."""
     question = ask.question
+    spent = round((clock.precise() - ask.arrived) * 1000, 3)
     return Record(
         ts=clock.stamp(ask.wall),
         id=ask.id,
@@ -143,8 +144,8 @@ def refused(ask: Refused, error: RouterdError) -> Record:
         error_type=error.error_type,
         cost_usd="0",
         cost_picousd=0,
-        latency_ms=round((clock.precise() - ask.arrived) * 1000, 3),
-        overhead_ms=round((clock.precise() - ask.arrived) * 1000, 3),
+        latency_ms=spent,
+        overhead_ms=spent,
         bytes_in=len(ask.request.raw),
         bytes_out=0,
     )

@@ -63,7 +63,7 @@ class Stats(Protocol):
         """Tokens per second, likewise."""
 
     def resting(self, endpoint: Endpoint) -> bool:
-        """It is left alone for now."""
+        """Its cooldown has not ended."""
 
     def served(self, endpoints: Sequence[Endpoint]) -> int:
         """Requests that they served since the daemon started."""

@@ -34,7 +34,7 @@ class Traffic:
         return self._percentiles(endpoint, "speed", scale=1)
 
     def resting(self, endpoint: Endpoint) -> bool:
-        """Every key of it is left alone for now."""
+        """The cooldown of none of its keys has ended."""
         now = self._clock()
         return all(self._health.resting(Candidate(endpoint, n), now) is not None for n in range(endpoint.keys))
 

@@ -92,7 +92,7 @@ def test_a_spoiled_byte_is_noticed_as_botocore_notices_it(message: bytes, place:
 
 @given(st.binary(max_size=400))
 def test_no_bytes_raise_anything_else(data: bytes) -> None:
-    read([data])
+    assert read([data])[0] == []  # no chance makes two checksums fit
 
 
 def prelude(total: int, headers: int) -> bytes:

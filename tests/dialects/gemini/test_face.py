@@ -269,7 +269,7 @@ def test_no_shape_of_a_request_makes_the_door_raise_but_for_a_refusal(body: Json
             chat = gemini_door.to_chat(raw, model="m", stream=False)
         except InvalidRequest:
             continue
-        gemini.encode(chat, Target(model="gemini-3-pro"))
+        assert "contents" in json.loads(gemini.encode(chat, Target(model="gemini-3-pro")).body)
 
 
 @given(st.lists(OBJECTS, max_size=3), OBJECTS)

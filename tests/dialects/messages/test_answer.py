@@ -167,4 +167,4 @@ MEMBERS = st.sampled_from(
 
 @given(message=st.dictionaries(MEMBERS, JSON) | JSON, rest=st.dictionaries(MEMBERS, JSON))
 def test_members_of_any_type_are_survived(message: Any, rest: dict[str, Any]) -> None:
-    answered({"choices": [{"message": message}], **rest})
+    assert answered({"choices": [{"message": message}], **rest})
